@@ -1,0 +1,2 @@
+//! The `skyherd` program.
+fn main() {}

@@ -1,0 +1,312 @@
+//! Facts about the accounts, decoded once from AWS's own shapes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use super::{Account, Region, Subject, Timestamp, Usd};
+
+/// One decoded observation of one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// The resource it is about; its account owns the fact.
+    pub subject: Subject,
+    /// When it happened, by its own account.
+    pub at: Timestamp,
+    /// Recognises the same fact told twice; `None` where (subject, series, time) does.
+    pub dedupe: Option<u64>,
+    /// What was observed.
+    pub body: FactBody,
+}
+
+/// The four kinds of fact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FactBody {
+    /// A CloudWatch data point.
+    Metric(MetricPoint),
+    /// An EventBridge event.
+    Event(Box<Event>),
+    /// A resource as a Describe call shows it.
+    Item(Box<Item>),
+    /// A cost line.
+    Cost(Box<CostLine>),
+}
+
+/// Dimensions sorted by name.
+pub type Dimensions = SmallVec<[(SmolStr, SmolStr); 2]>;
+
+/// One data point of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricPoint {
+    /// `AWS/EC2`, `CWAgent`, …
+    pub namespace: SmolStr,
+    /// `CPUUtilization`, …
+    pub name: SmolStr,
+    /// Sorted by name; may be empty.
+    pub dimensions: Dimensions,
+    /// Count, sum and extremes over the period.
+    pub statistics: Statistics,
+    /// CloudWatch's unit, empty when not given.
+    pub unit: SmolStr,
+}
+
+/// What CloudWatch says of one period. AWS sends `min`/`max` that can disagree with the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Samples in the period.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Statistics {
+    /// A single sample.
+    pub fn of(value: f64) -> Self {
+        Self {
+            count: 1.0,
+            sum: value,
+            min: value,
+            max: value,
+        }
+    }
+    /// Sum over count; zero without samples.
+    pub fn average(&self) -> f64 {
+        if self.count > 0.0 {
+            self.sum / self.count
+        } else {
+            0.0
+        }
+    }
+}
+
+/// An EventBridge envelope with what its kind says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The envelope's id.
+    pub id: SmolStr,
+    /// `aws.ec2`, …
+    pub source: SmolStr,
+    /// The envelope's detail-type, whole.
+    pub detail_type: SmolStr,
+    /// The kind, of a closed list.
+    pub kind: EventKind,
+    /// ARNs or ids the envelope names; often empty.
+    pub resources: Vec<SmolStr>,
+    /// The detail as sent.
+    pub detail: Value,
+}
+
+/// Kinds of event the product knows. Others are ignored with a reason naming them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// EC2 Instance State-change Notification.
+    InstanceState,
+    /// Spot interruption warning or rebalance recommendation.
+    Spot,
+    /// EBS volume notification.
+    Volume,
+    /// EBS snapshot notifications, all forms.
+    Snapshot,
+    /// Auto Scaling launch, terminate and lifecycle events.
+    AutoScaling,
+    /// AWS Health.
+    Health,
+    /// GuardDuty finding.
+    GuardDuty,
+    /// Security Hub findings (one fact a finding).
+    SecurityHub,
+    /// Inspector2 finding.
+    Inspector,
+    /// AWS Config compliance or configuration change.
+    Config,
+    /// An API call recorded by CloudTrail.
+    ApiCall,
+    /// A console sign-in recorded by CloudTrail.
+    SignIn,
+    /// An AWS service event recorded by CloudTrail.
+    ServiceEvent,
+    /// Trusted Advisor check item.
+    TrustedAdvisor,
+    /// CloudWatch alarm state or configuration change.
+    Alarm,
+    /// Cost anomaly.
+    CostAnomaly,
+    /// Another EC2 event (fleet, AMI, …) kept as an observation.
+    OtherEc2,
+}
+
+/// A resource as a Describe call shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The kind, of a closed list.
+    pub kind: ItemKind,
+    /// Present, or gone since the last sweep.
+    pub presence: Presence,
+    /// The Describe item, in the API's own shape.
+    pub item: Value,
+}
+
+/// Whether the resource was there.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, Default,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// Described.
+    #[default]
+    Present,
+    /// A complete sweep no longer shows it.
+    Gone,
+}
+
+/// Kinds of inventory item.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemKind {
+    /// `Instances[]` of DescribeInstances.
+    Instance,
+    /// `Volumes[]` of DescribeVolumes.
+    Volume,
+    /// `SecurityGroups[]` of DescribeSecurityGroups.
+    SecurityGroup,
+    /// `Snapshots[]` of DescribeSnapshots.
+    Snapshot,
+    /// `Addresses[]` of DescribeAddresses.
+    ElasticIp,
+    /// `NetworkInterfaces[]` of DescribeNetworkInterfaces.
+    NetworkInterface,
+    /// `AutoScalingGroups[]` of DescribeAutoScalingGroups.
+    AutoScalingGroup,
+    /// `LoadBalancers[]` of the ELBv2 API.
+    LoadBalancer,
+    /// `NatGateways[]` of DescribeNatGateways.
+    Natgateway,
+    /// `Images[]` of DescribeImages.
+    Image,
+    /// `Subnets[]` of DescribeSubnets.
+    Subnet,
+    /// `Vpcs[]` of DescribeVpcs.
+    Vpc,
+}
+
+impl ItemKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Instance,
+        Self::Volume,
+        Self::SecurityGroup,
+        Self::Snapshot,
+        Self::ElasticIp,
+        Self::NetworkInterface,
+        Self::AutoScalingGroup,
+        Self::LoadBalancer,
+        Self::Natgateway,
+        Self::Image,
+        Self::Subnet,
+        Self::Vpc,
+    ];
+    /// The name in messages, also the subject's resource type (as in ARNs).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Volume => "volume",
+            Self::SecurityGroup => "security-group",
+            Self::Snapshot => "snapshot",
+            Self::ElasticIp => "elastic-ip",
+            Self::NetworkInterface => "network-interface",
+            Self::AutoScalingGroup => "auto-scaling-group",
+            Self::LoadBalancer => "load-balancer",
+            Self::Natgateway => "natgateway",
+            Self::Image => "image",
+            Self::Subnet => "subnet",
+            Self::Vpc => "vpc",
+        }
+    }
+    /// The field of the Describe item that names the resource.
+    pub fn id_field(self) -> &'static str {
+        match self {
+            Self::Instance => "InstanceId",
+            Self::Volume => "VolumeId",
+            Self::SecurityGroup => "GroupId",
+            Self::Snapshot => "SnapshotId",
+            Self::ElasticIp => "AllocationId",
+            Self::NetworkInterface => "NetworkInterfaceId",
+            Self::AutoScalingGroup => "AutoScalingGroupName",
+            Self::LoadBalancer => "LoadBalancerName",
+            Self::Natgateway => "NatGatewayId",
+            Self::Image => "ImageId",
+            Self::Subnet => "SubnetId",
+            Self::Vpc => "VpcId",
+        }
+    }
+}
+
+impl Item {
+    /// A text field of the item, empty when absent.
+    pub fn text(&self, field: &str) -> &str {
+        self.item
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+    /// A tag's value.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.item.get("Tags")?.as_array()?.iter().find_map(|tag| {
+            (tag.get("Key")?.as_str()? == key).then(|| tag.get("Value")?.as_str())?
+        })
+    }
+    /// The elements of an array field, none when absent.
+    pub fn list(&self, field: &str) -> &[Value] {
+        self.item
+            .get(field)
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// One cost line item, in the terms of FOCUS 1.0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostLine {
+    /// The usage account.
+    pub account: Account,
+    /// Where it was used; `global` when the line names no region.
+    pub region: Region,
+    /// ServiceName.
+    pub service: SmolStr,
+    /// What was used: usage type, else SKU, else charge description.
+    pub usage_type: SmolStr,
+    /// ResourceId, when the line has one.
+    pub resource: Option<SmolStr>,
+    /// ChargePeriodStart.
+    pub start: Timestamp,
+    /// ChargePeriodEnd, exclusive.
+    pub end: Timestamp,
+    /// BilledCost: what the invoice says.
+    pub billed: Usd,
+    /// EffectiveCost: amortised; the cost trends use.
+    pub effective: Usd,
+    /// BillingCurrency.
+    pub currency: SmolStr,
+    /// ChargeCategory: Usage, Purchase, Tax, Credit, Adjustment.
+    pub category: SmolStr,
+    /// Hash of the columns that tell this row from others of the same period.
+    pub row: u64,
+}

@@ -1,0 +1,40 @@
+//! The vocabulary: plain data, derived identities, no clock, no I/O.
+//!
+//! Deliberately absent: Kafka, Redis, HTTP, async, randomness and any reading of the wall clock.
+
+mod audit;
+mod change;
+mod cloudtrail;
+mod dead_letter;
+mod fact;
+mod finding;
+mod identity;
+mod message;
+mod money;
+mod partition;
+mod recommendation;
+mod task;
+mod time;
+mod topic;
+
+pub use audit::AuditRecord;
+pub use change::{Action, ActionKind, Approval, Decision, Outcome, OutcomeStatus, WorkflowStep};
+pub use cloudtrail::{ApiCall, Identity};
+pub use dead_letter::{DeadLetter, Origin};
+pub use fact::{
+    CostLine, Dimensions, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence,
+    Statistics,
+};
+pub use finding::{
+    Edge, Environment, Evidence, Finding, FindingStatus, Proposal, Savings, Severity,
+};
+pub use identity::{
+    Account, AgentName, FindingId, RecommendationId, Region, Subject, SubjectError, derive_hex,
+};
+pub use message::{Ignored, Message, Undecodable};
+pub use money::Usd;
+pub use partition::{murmur2, partition_of};
+pub use recommendation::{Priority, PriorityTerm, Recommendation, RecommendationState, Suppressed};
+pub use task::{Answer, Attempt, Request, Task, TaskKind, TaskResult, TaskStatus};
+pub use time::{TimeError, Timestamp};
+pub use topic::Topic;

@@ -1,0 +1,18 @@
+//! The one integration-test binary: a module a concern.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic rather than return errors"
+)]
+
+mod cli;
+#[cfg(feature = "kafka")]
+mod cluster;
+mod conformance;
+mod coordinator;
+mod decode;
+mod generated;
+mod http;
+mod pages;
+mod simulation;
+mod tidy;
