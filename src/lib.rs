@@ -12,4 +12,4 @@ pub mod rules;
 pub mod runtime;
 pub mod sources;
 pub mod telemetry;
-pub mod topology;
+// pub mod topology;
