@@ -20,9 +20,12 @@ mod decide;
 mod echo;
 mod failpoint;
 mod intake;
+mod merge;
 mod meta;
 mod ownership;
 mod retry;
+mod saving;
+mod standing;
 mod task;
 mod worker;
 
@@ -35,7 +38,8 @@ pub use intake::{
     HEADER_SOURCE_TOPIC,
 };
 pub use meta::TaskMeta;
-pub use worker::{Outside, Standing, Turn, Worker};
+pub use standing::Standing;
+pub use worker::{Outside, Turn, Worker};
 
 use std::time::Duration;
 
