@@ -30,7 +30,9 @@ pub trait Backend: Send + Sync {
 pub fn open(config: &Config, metrics: Arc<Metrics>) -> anyhow::Result<Arc<dyn Backend>> {
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &config.kafka {
-        return Ok(Arc::new(super::cluster::Cluster::open(config, kafka, metrics)?));
+        return Ok(Arc::new(super::cluster::Cluster::open(
+            config, kafka, metrics,
+        )?));
     }
     let _ = metrics;
     let options = EmbeddedOptions {
@@ -49,7 +51,10 @@ impl Backend for Local {
         self.0.partitions()
     }
     fn ports(&self, spec: &Capabilities) -> anyhow::Result<(Box<dyn Log>, Arc<dyn Store>)> {
-        Ok((Box::new(self.0.log(spec.name, spec.reads)), Arc::new(self.0.clone())))
+        Ok((
+            Box::new(self.0.log(spec.name, spec.reads)),
+            Arc::new(self.0.clone()),
+        ))
     }
     fn publish(&self, records: &[Outgoing]) -> PortResult<()> {
         self.0.append_many(records)?;

@@ -60,9 +60,23 @@ impl Handle {
     }
 
     /// Appends a raw record or request to its account's partition; returns once it is durable.
-    pub fn publish(&self, topic: Topic, key: Option<&str>, payload: &[u8]) -> PortResult<Published> {
-        let record = address(topic, key, payload, self.backend.partitions(), self.clock.now().ms());
-        let published = Published { topic, partition: record.partition };
+    pub fn publish(
+        &self,
+        topic: Topic,
+        key: Option<&str>,
+        payload: &[u8],
+    ) -> PortResult<Published> {
+        let record = address(
+            topic,
+            key,
+            payload,
+            self.backend.partitions(),
+            self.clock.now().ms(),
+        );
+        let published = Published {
+            topic,
+            partition: record.partition,
+        };
         self.backend.publish(&[record])?;
         Ok(published)
     }
@@ -113,7 +127,11 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("could not start the HTTP runtime")?;
-    let served = runtime.block_on(crate::http::serve(config, service.handle(), stopping(service.handle())));
+    let served = runtime.block_on(crate::http::serve(
+        config,
+        service.handle(),
+        stopping(service.handle()),
+    ));
     let stopped = service.stop();
     served?;
     stopped

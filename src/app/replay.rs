@@ -29,7 +29,9 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self { partitions: crate::config::PARTITIONS }
+        Self {
+            partitions: crate::config::PARTITIONS,
+        }
     }
 }
 
@@ -56,8 +58,10 @@ pub struct Replay {
 impl Replay {
     /// A replay in `dir`, which should be empty.
     pub fn open(dir: &Path, options: ReplayOptions) -> anyhow::Result<Self> {
-        let embedded =
-            EmbeddedOptions { partitions: options.partitions, ..EmbeddedOptions::default() };
+        let embedded = EmbeddedOptions {
+            partitions: options.partitions,
+            ..EmbeddedOptions::default()
+        };
         Ok(Self {
             db: Embedded::open(dir, embedded)?,
             options,
@@ -70,8 +74,18 @@ impl Replay {
     /// Appends one raw record to its account's partition.
     pub fn push(&mut self, topic: Topic, key: Option<&str>, payload: &[u8]) -> PortResult<()> {
         let now_ms = self.clock.now().ms();
-        self.pending.push(super::address(topic, key, payload, self.options.partitions, now_ms));
-        if self.pending.len() >= BATCH_RECORDS { self.flush() } else { Ok(()) }
+        self.pending.push(super::address(
+            topic,
+            key,
+            payload,
+            self.options.partitions,
+            now_ms,
+        ));
+        if self.pending.len() >= BATCH_RECORDS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> PortResult<()> {
@@ -104,7 +118,11 @@ impl Replay {
                     progress(taken);
                 }
             }
-            if !moved && crew.iter_mut().try_fold(true, |all, worker| worker.quiet().map(|quiet| all && quiet))? {
+            if !moved
+                && crew
+                    .iter_mut()
+                    .try_fold(true, |all, worker| worker.quiet().map(|quiet| all && quiet))?
+            {
                 break;
             }
         }
@@ -122,8 +140,11 @@ impl Replay {
             clock: Arc::new(SystemClock::default()),
             metrics: Arc::clone(&self.metrics),
         };
-        let options =
-            Options { partitions: self.options.partitions, idle_time: false, ..Options::default() };
+        let options = Options {
+            partitions: self.options.partitions,
+            idle_time: false,
+            ..Options::default()
+        };
         Ok(Box::new(Worker::new(agent, outside, options)?))
     }
 
@@ -132,8 +153,8 @@ impl Replay {
         let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
         let mut recommendations: BTreeMap<String, Recommendation> = BTreeMap::new();
         let mut dead_letters = 0;
-        let mut collect = |record: RecordView<'_>| {
-            match decode(record.topic, record.key, record.payload) {
+        let mut collect =
+            |record: RecordView<'_>| match decode(record.topic, record.key, record.payload) {
                 Ok(Decoded::Message(Message::Finding(row))) => {
                     findings.insert(row.id.to_string(), *row);
                 }
@@ -141,14 +162,16 @@ impl Replay {
                     recommendations.insert(row.id.to_string(), *row);
                 }
                 _ => {}
-            }
-        };
+            };
         for partition in 0..self.options.partitions {
             for name in DOMAINS {
-                self.db.read(Topic::written_by(name), partition, 0, &mut collect)?;
+                self.db
+                    .read(Topic::written_by(name), partition, 0, &mut collect)?;
             }
-            self.db.read(Topic::Recommendations, partition, 0, &mut collect)?;
-            self.db.read(Topic::DeadLetters, partition, 0, &mut |_| dead_letters += 1)?;
+            self.db
+                .read(Topic::Recommendations, partition, 0, &mut collect)?;
+            self.db
+                .read(Topic::DeadLetters, partition, 0, &mut |_| dead_letters += 1)?;
         }
         Ok(Outcome {
             findings: findings.into_values().collect(),

@@ -23,7 +23,12 @@ struct State {
 impl View {
     pub(super) fn new(partitions: u32) -> Self {
         let next = vec![0; partitions as usize];
-        Self { state: Mutex::new(State { next, rows: BTreeMap::new() }) }
+        Self {
+            state: Mutex::new(State {
+                next,
+                rows: BTreeMap::new(),
+            }),
+        }
     }
 
     /// Reads what is new and returns every row.
@@ -31,12 +36,15 @@ impl View {
         let mut state = self.state.lock();
         let State { next, rows } = &mut *state;
         backend.read(Topic::Recommendations, next, &mut |record| {
-            let key = record.key.and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
+            let key = record
+                .key
+                .and_then(|key| std::str::from_utf8(key).ok())
+                .unwrap_or_default();
             match decode(record.topic, record.key, record.payload) {
                 Ok(Decoded::Message(Message::Recommendation(row))) => {
-                    let newer = rows.get(key).is_none_or(|known| {
-                        (known.epoch, known.seq) <= (row.epoch, row.seq)
-                    });
+                    let newer = rows
+                        .get(key)
+                        .is_none_or(|known| (known.epoch, known.seq) <= (row.epoch, row.seq));
                     if newer {
                         rows.insert(key.to_owned(), *row);
                     }

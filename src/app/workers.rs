@@ -43,9 +43,15 @@ impl Workers {
         for (agent, inbox) in &self.inboxes {
             let (answer, answers) = sync_channel(1);
             let gone = || PortError::Transient(format!("the {agent} worker does not answer"));
-            inbox.lock().send(Question { refresh, answer }).map_err(|_| gone())?;
+            inbox
+                .lock()
+                .send(Question { refresh, answer })
+                .map_err(|_| gone())?;
             let standings = answers.recv_timeout(within).map_err(|_| gone())??;
-            all.extend(standings.into_iter().map(|standing| TaskStanding { agent: *agent, standing }));
+            all.extend(standings.into_iter().map(|standing| TaskStanding {
+                agent: *agent,
+                standing,
+            }));
         }
         Ok(all)
     }
@@ -98,7 +104,11 @@ impl Service {
             workers,
             clock: SystemClock::default(),
         });
-        Ok(Self { handle, threads, stop })
+        Ok(Self {
+            handle,
+            threads,
+            stop,
+        })
     }
 
     /// What others may ask of it.
@@ -111,7 +121,9 @@ impl Service {
         self.stop.store(true, Ordering::Release);
         for (agent, thread) in self.threads {
             if thread.join().is_err() {
-                anyhow::bail!("the {agent} worker ended in a panic; this is a bug, please report it");
+                anyhow::bail!(
+                    "the {agent} worker ended in a panic; this is a bug, please report it"
+                );
             }
         }
         match self.handle.failure() {
@@ -163,7 +175,9 @@ impl Spawn<'_> {
             .spawn(move || {
                 if let Err(error) = work(worker, &stop, &questions, wait) {
                     tracing::error!(agent = %spec.name, %error, "worker ended");
-                    failure.lock().get_or_insert(format!("{}: {error}", spec.name));
+                    failure
+                        .lock()
+                        .get_or_insert(format!("{}: {error}", spec.name));
                 }
             })
             .with_context(|| format!("could not start the {} thread", spec.name))
