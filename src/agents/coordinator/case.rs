@@ -47,12 +47,14 @@ fn refresh(owner: &Subject, at: Timestamp, case: &mut Case, effects: &mut Effect
     for action in ActionKind::ALL {
         let held = case.slots.get(&action).and_then(|slot| slot.row.as_ref());
         let before = held.and_then(Recommendation::content);
+        // A row's time never runs backwards, whatever the order of the edges' own times.
+        let floor = held.map_or(at, |row| at.max(row.at));
         match (before, derived.remove(&action)) {
             (None, None) => {}
             (None, Some(row)) => {
                 let slot = case.slots.entry(action).or_default();
                 slot.cycle += 1;
-                let at = at.max(row.at);
+                let at = floor.max(row.at);
                 let row = Recommendation {
                     opened_at: at,
                     at,
@@ -64,12 +66,12 @@ fn refresh(owner: &Subject, at: Timestamp, case: &mut Case, effects: &mut Effect
             (Some(before), Some(row)) => {
                 if Some(before) != row.content() {
                     let slot = case.slots.entry(action).or_default();
-                    revise(slot, row, at, effects);
+                    revise(slot, row, floor, effects);
                 }
             }
             (Some(_), None) => {
                 let slot = case.slots.entry(action).or_default();
-                revise(slot, derive::resolved(owner, action), at, effects);
+                revise(slot, derive::resolved(owner, action), floor, effects);
                 audit(slot, "resolved", effects);
             }
         }
@@ -80,15 +82,15 @@ fn refresh(owner: &Subject, at: Timestamp, case: &mut Case, effects: &mut Effect
     }
 }
 
-/// The next revision of the cycle; its time never runs backwards.
-fn revise(slot: &mut Slot, row: Recommendation, at: Timestamp, effects: &mut Effects) {
+/// The next revision of the cycle, at `floor` or later.
+fn revise(slot: &mut Slot, row: Recommendation, floor: Timestamp, effects: &mut Effects) {
     let Some(before) = &slot.row else {
         return;
     };
     let row = Recommendation {
         revision: before.revision,
         opened_at: before.opened_at,
-        at: at.max(row.at).max(before.at),
+        at: floor.max(row.at),
         ..row
     };
     publish(slot, row, effects);
