@@ -10,15 +10,21 @@ use crate::model::{AgentName, Topic};
 
 /// Every agent with what it reads and writes, in data-flow order.
 pub fn agents() -> Vec<&'static Capabilities> {
-    let mut all: Vec<_> =
-        DOMAINS.iter().map(|name| DomainAgent::new(*name).capabilities()).collect();
-    all.push(Coordinator::new().capabilities());
+    let mut all: Vec<_> = DOMAINS
+        .iter()
+        .map(|name| DomainAgent::new(*name).capabilities())
+        .collect();
+    all.push(Coordinator.capabilities());
     all
 }
 
 /// The four domain agents.
-pub const DOMAINS: [AgentName; 4] =
-    [AgentName::Resource, AgentName::Cost, AgentName::Security, AgentName::Performance];
+pub const DOMAINS: [AgentName; 4] = [
+    AgentName::Resource,
+    AgentName::Cost,
+    AgentName::Security,
+    AgentName::Performance,
+];
 
 /// Topics the outside writes: sources, people, other systems.
 pub const OUTSIDE_WRITES: [Topic; 6] = [
@@ -40,7 +46,8 @@ pub fn writers(topic: Topic) -> Vec<&'static str> {
         names.push("outside");
     }
     for agent in agents() {
-        let home = topic == Topic::DeadLetters && Topic::ALL.iter().any(|t| t.home() == Some(agent.name));
+        let home =
+            topic == Topic::DeadLetters && Topic::ALL.iter().any(|t| t.home() == Some(agent.name));
         let backup = topic == Topic::Memory;
         if agent.writes == topic || agent.also_writes.contains(&topic) || home || backup {
             names.push(agent.name.as_str());
@@ -65,16 +72,35 @@ pub fn mermaid() -> String {
     let node = |topic: Topic| topic.as_str().replace(['.', '-'], "_");
     for topic in OUTSIDE_WRITES {
         seen.insert(topic);
-        let _ = writeln!(text, "    outside([AWS and people]) --> {}[/{topic}/]", node(topic));
+        let _ = writeln!(
+            text,
+            "    outside([AWS and people]) --> {}[/{topic}/]",
+            node(topic)
+        );
     }
     for agent in agents() {
         for topic in agent.reads {
-            let _ = writeln!(text, "    {}[/{topic}/] --> {}{{{{{}}}}}", node(*topic), agent.name, agent.name);
+            let _ = writeln!(
+                text,
+                "    {}[/{topic}/] --> {}{{{{{}}}}}",
+                node(*topic),
+                agent.name,
+                agent.name
+            );
         }
         for topic in std::iter::once(&agent.writes).chain(agent.also_writes) {
-            let _ = writeln!(text, "    {}{{{{{}}}}} --> {}[/{topic}/]", agent.name, agent.name, node(*topic));
+            let _ = writeln!(
+                text,
+                "    {}{{{{{}}}}} --> {}[/{topic}/]",
+                agent.name,
+                agent.name,
+                node(*topic)
+            );
         }
     }
-    let _ = writeln!(text, "    recommendations[/recommendations/] --> downstream([consumers, API])");
+    let _ = writeln!(
+        text,
+        "    recommendations[/recommendations/] --> downstream([consumers, API])"
+    );
     text
 }

@@ -28,12 +28,6 @@ pub trait Backend: Send + Sync {
 
 /// Opens what the configuration names.
 pub fn open(config: &Config, metrics: Arc<Metrics>) -> anyhow::Result<Arc<dyn Backend>> {
-    #[cfg(feature = "kafka")]
-    if let Some(kafka) = &config.kafka {
-        return Ok(Arc::new(super::cluster::Cluster::open(
-            config, kafka, metrics,
-        )?));
-    }
     let _ = metrics;
     let options = EmbeddedOptions {
         partitions: config.partitions,

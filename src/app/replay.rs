@@ -102,7 +102,7 @@ impl Replay {
         for name in DOMAINS {
             crew.push(self.worker(DomainAgent::new(name))?);
         }
-        crew.push(self.worker(Coordinator::new())?);
+        crew.push(self.worker(Coordinator)?);
         let mut taken = 0;
         loop {
             let mut moved = false;

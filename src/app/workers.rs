@@ -15,7 +15,7 @@ use crate::agents::domain::DomainAgent;
 use crate::config::Config;
 use crate::model::AgentName;
 use crate::ports::{PortError, PortResult};
-use crate::runtime::{Options, Outside, Standing, SystemClock, Worker};
+use crate::runtime::{Failpoint, Options, Outside, Standing, SystemClock, Worker};
 use crate::telemetry::Metrics;
 
 use super::{Backend, Handle, TaskStanding};
@@ -92,7 +92,7 @@ impl Service {
                 questions,
             };
             let thread = match name {
-                AgentName::Coordinator => spawn.start(Coordinator::new())?,
+                AgentName::Coordinator => spawn.start(Coordinator)?,
                 domain => spawn.start(DomainAgent::new(*domain))?,
             };
             threads.push((*name, thread));
@@ -142,7 +142,11 @@ pub(super) fn options(config: &Config) -> Options {
         recent_capacity: config.memory.recent_capacity,
         backup_interval_ms: config.memory.backup_interval_ms,
         checkpoint_thread: config.cluster(),
-        failpoint: config.failpoint().map(Arc::new),
+        failpoint: config
+            .failpoint
+            .as_deref()
+            .and_then(Failpoint::parse)
+            .map(Arc::new),
         ..Options::default()
     }
 }

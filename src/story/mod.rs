@@ -33,7 +33,12 @@ pub struct StoryOptions {
 
 impl Default for StoryOptions {
     fn default() -> Self {
-        Self { days: 34, period_minutes: 15, copies: 1, seed: 1 }
+        Self {
+            days: 34,
+            period_minutes: 15,
+            copies: 1,
+            seed: 1,
+        }
     }
 }
 
@@ -60,7 +65,12 @@ pub fn tell(options: StoryOptions) -> impl Iterator<Item = StoryRecord> {
     (0..options.days).flat_map(move |day| {
         let mut records: Vec<StoryRecord> = Vec::new();
         for copy in 0..options.copies {
-            let mut teller = Teller { options, day, copy, records: &mut records };
+            let mut teller = Teller {
+                options,
+                day,
+                copy,
+                records: &mut records,
+            };
             teller.inventory();
             teller.metrics();
             teller.billing();
@@ -96,13 +106,21 @@ impl Teller<'_> {
             return account.to_owned();
         }
         let number: u64 = account.parse().unwrap_or_default();
-        format!("{:012}", (number + u64::from(self.copy) * 7_919) % 1_000_000_000_000)
+        format!(
+            "{:012}",
+            (number + u64::from(self.copy) * 7_919) % 1_000_000_000_000
+        )
     }
 
     fn push(&mut self, topic: Topic, account: &str, at: Timestamp, value: &Value) {
         let account = self.account(account);
         let payload = value.to_string().into_bytes();
-        self.records.push(StoryRecord { at, topic, account, payload });
+        self.records.push(StoryRecord {
+            at,
+            topic,
+            account,
+            payload,
+        });
     }
 
     fn at(&self, minute: i64) -> Timestamp {
@@ -119,8 +137,16 @@ impl Teller<'_> {
     }
 
     fn items(&self) -> Vec<(&'static str, &'static str, Value)> {
-        let good = [("Owner", "web"), ("Environment", "production"), ("CostCenter", "7")];
-        let dev = [("Owner", "lab"), ("Environment", "development"), ("CostCenter", "9")];
+        let good = [
+            ("Owner", "web"),
+            ("Environment", "production"),
+            ("CostCenter", "7"),
+        ];
+        let dev = [
+            ("Owner", "lab"),
+            ("Environment", "development"),
+            ("CostCenter", "9"),
+        ];
         let grouped = [
             ("Owner", "web"),
             ("Environment", "production"),
@@ -130,22 +156,190 @@ impl Teller<'_> {
         let open = self.day >= 20;
         let reopened = (9..12).contains(&self.day) || self.day >= 15;
         vec![
-            (PRODUCTION, "instance", instance("i-0b0000000000000b1", "m5.large", "running", &grouped, &["sg-0a0000000000000a1"], Some("198.51.100.10"), &["vol-0b0000000000000b1"])),
-            (PRODUCTION, "instance", instance("i-0b0000000000000b2", "c5.large", "running", &grouped, &["sg-0a0000000000000a1"], Some("198.51.100.11"), &[])),
-            (PRODUCTION, "instance", instance("i-0c0000000000000c1", "t3.medium", "running", &good, &["sg-0a0000000000000a2"], Some("198.51.100.12"), &[])),
-            (DEVELOPMENT, "instance", instance("i-0d0000000000000d1", "m5.xlarge", "running", &dev, &["sg-0a0000000000000a3"], None, &["vol-0d0000000000000d1"])),
-            (DEVELOPMENT, "instance", instance("i-0e0000000000000e1", "t3.large", "running", &[("Owner", "lab")], &["sg-0a0000000000000a3"], None, &[])),
-            (DEVELOPMENT, "instance", instance("i-0f0000000000000f1", "m5.large", "running", &dev, &["sg-0a0000000000000a3"], None, &["vol-0f0000000000000f1"])),
-            (DEVELOPMENT, "instance", instance("i-0a0000000000000a9", "m5.large", "stopped", &dev, &["sg-0a0000000000000a3"], None, &["vol-0a0000000000000a9"])),
-            (PRODUCTION, "volume", volume("vol-0b0000000000000b1", "gp3", 100, Some("i-0b0000000000000b1"), &good)),
-            (DEVELOPMENT, "volume", volume("vol-0d0000000000000d1", "gp3", 50, Some("i-0d0000000000000d1"), &dev)),
-            (DEVELOPMENT, "volume", volume("vol-0f0000000000000f1", "gp2", 200, Some("i-0f0000000000000f1"), &dev)),
-            (DEVELOPMENT, "volume", volume("vol-0a0000000000000a9", "gp3", 80, Some("i-0a0000000000000a9"), &dev)),
-            (DEVELOPMENT, "volume", volume("vol-0e0000000000000e9", "gp3", 500, None, &dev)),
+            (
+                PRODUCTION,
+                "instance",
+                instance(
+                    "i-0b0000000000000b1",
+                    "m5.large",
+                    "running",
+                    &grouped,
+                    &["sg-0a0000000000000a1"],
+                    Some("198.51.100.10"),
+                    &["vol-0b0000000000000b1"],
+                ),
+            ),
+            (
+                PRODUCTION,
+                "instance",
+                instance(
+                    "i-0b0000000000000b2",
+                    "c5.large",
+                    "running",
+                    &grouped,
+                    &["sg-0a0000000000000a1"],
+                    Some("198.51.100.11"),
+                    &[],
+                ),
+            ),
+            (
+                PRODUCTION,
+                "instance",
+                instance(
+                    "i-0c0000000000000c1",
+                    "t3.medium",
+                    "running",
+                    &good,
+                    &["sg-0a0000000000000a2"],
+                    Some("198.51.100.12"),
+                    &[],
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "instance",
+                instance(
+                    "i-0d0000000000000d1",
+                    "m5.xlarge",
+                    "running",
+                    &dev,
+                    &["sg-0a0000000000000a3"],
+                    None,
+                    &["vol-0d0000000000000d1"],
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "instance",
+                instance(
+                    "i-0e0000000000000e1",
+                    "t3.large",
+                    "running",
+                    &[("Owner", "lab")],
+                    &["sg-0a0000000000000a3"],
+                    None,
+                    &[],
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "instance",
+                instance(
+                    "i-0f0000000000000f1",
+                    "m5.large",
+                    "running",
+                    &dev,
+                    &["sg-0a0000000000000a3"],
+                    None,
+                    &["vol-0f0000000000000f1"],
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "instance",
+                instance(
+                    "i-0a0000000000000a9",
+                    "m5.large",
+                    "stopped",
+                    &dev,
+                    &["sg-0a0000000000000a3"],
+                    None,
+                    &["vol-0a0000000000000a9"],
+                ),
+            ),
+            (
+                PRODUCTION,
+                "volume",
+                volume(
+                    "vol-0b0000000000000b1",
+                    "gp3",
+                    100,
+                    Some("i-0b0000000000000b1"),
+                    &good,
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "volume",
+                volume(
+                    "vol-0d0000000000000d1",
+                    "gp3",
+                    50,
+                    Some("i-0d0000000000000d1"),
+                    &dev,
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "volume",
+                volume(
+                    "vol-0f0000000000000f1",
+                    "gp2",
+                    200,
+                    Some("i-0f0000000000000f1"),
+                    &dev,
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "volume",
+                volume(
+                    "vol-0a0000000000000a9",
+                    "gp3",
+                    80,
+                    Some("i-0a0000000000000a9"),
+                    &dev,
+                ),
+            ),
+            (
+                DEVELOPMENT,
+                "volume",
+                volume("vol-0e0000000000000e9", "gp3", 500, None, &dev),
+            ),
             // 443 open to the world is what a web server is for.
-            (PRODUCTION, "security-group", security_group("sg-0a0000000000000a1", "web", &[("tcp", 443, 443, "0.0.0.0/0")])),
-            (PRODUCTION, "security-group", if open { security_group("sg-0a0000000000000a2", "bastion", &[("tcp", 22, 22, "10.0.0.0/8"), ("tcp", 22, 22, "0.0.0.0/0")]) } else { security_group("sg-0a0000000000000a2", "bastion", &[("tcp", 22, 22, "10.0.0.0/8")]) }),
-            (DEVELOPMENT, "security-group", if reopened { security_group("sg-0a0000000000000a3", "lab", &[("-1", 0, 65_535, "0.0.0.0/0")]) } else { security_group("sg-0a0000000000000a3", "lab", &[("tcp", 22, 22, "10.0.0.0/8")]) }),
+            (
+                PRODUCTION,
+                "security-group",
+                security_group(
+                    "sg-0a0000000000000a1",
+                    "web",
+                    &[("tcp", 443, 443, "0.0.0.0/0")],
+                ),
+            ),
+            (
+                PRODUCTION,
+                "security-group",
+                if open {
+                    security_group(
+                        "sg-0a0000000000000a2",
+                        "bastion",
+                        &[("tcp", 22, 22, "10.0.0.0/8"), ("tcp", 22, 22, "0.0.0.0/0")],
+                    )
+                } else {
+                    security_group(
+                        "sg-0a0000000000000a2",
+                        "bastion",
+                        &[("tcp", 22, 22, "10.0.0.0/8")],
+                    )
+                },
+            ),
+            (
+                DEVELOPMENT,
+                "security-group",
+                if reopened {
+                    security_group(
+                        "sg-0a0000000000000a3",
+                        "lab",
+                        &[("-1", 0, 65_535, "0.0.0.0/0")],
+                    )
+                } else {
+                    security_group(
+                        "sg-0a0000000000000a3",
+                        "lab",
+                        &[("tcp", 22, 22, "10.0.0.0/8")],
+                    )
+                },
+            ),
         ]
     }
 
@@ -157,14 +351,25 @@ impl Teller<'_> {
                 let wave = (std::f64::consts::TAU * minute as f64 / 1_440.0).sin();
                 let noise = self.noise(index as u64, minute);
                 let cpu = (mean + swing * wave * 0.5 + swing * noise * 0.5).clamp(0.1, 100.0);
-                let traffic = (bytes * period as f64 * (1.0 + 0.5 * wave)).max(0.0).round();
+                let traffic = (bytes * period as f64 * (1.0 + 0.5 * wave))
+                    .max(0.0)
+                    .round();
                 for (name, value, unit) in [
                     ("CPUUtilization", cpu, "Percent"),
                     ("NetworkIn", traffic, "Bytes"),
                     ("NetworkOut", traffic / 2.0, "Bytes"),
                 ] {
                     let dimension = ("InstanceId", id);
-                    let value = metric(&self.account(account), REGION, "AWS/EC2", name, dimension, at, value, unit);
+                    let value = metric(
+                        &self.account(account),
+                        REGION,
+                        "AWS/EC2",
+                        name,
+                        dimension,
+                        at,
+                        value,
+                        unit,
+                    );
                     self.push(Topic::AwsMetrics, account, at, &value);
                 }
             }
@@ -179,11 +384,41 @@ impl Teller<'_> {
         let balance = if self.day >= 22 { 8.0 } else { 95.0 };
         let failing = self.day == 25 && (120..240).contains(&minute);
         for (account, namespace, name, dimension, value, unit) in [
-            (PRODUCTION, "AWS/EC2", "CPUCreditBalance", ("InstanceId", "i-0c0000000000000c1"), credits, "Count"),
-            (DEVELOPMENT, "AWS/EBS", "BurstBalance", ("VolumeId", "vol-0f0000000000000f1"), balance, "Percent"),
-            (PRODUCTION, "AWS/EC2", "StatusCheckFailed_System", ("InstanceId", "i-0b0000000000000b1"), f64::from(u8::from(failing)), "Count"),
+            (
+                PRODUCTION,
+                "AWS/EC2",
+                "CPUCreditBalance",
+                ("InstanceId", "i-0c0000000000000c1"),
+                credits,
+                "Count",
+            ),
+            (
+                DEVELOPMENT,
+                "AWS/EBS",
+                "BurstBalance",
+                ("VolumeId", "vol-0f0000000000000f1"),
+                balance,
+                "Percent",
+            ),
+            (
+                PRODUCTION,
+                "AWS/EC2",
+                "StatusCheckFailed_System",
+                ("InstanceId", "i-0b0000000000000b1"),
+                f64::from(u8::from(failing)),
+                "Count",
+            ),
         ] {
-            let value = metric(&self.account(account), REGION, namespace, name, dimension, at, value, unit);
+            let value = metric(
+                &self.account(account),
+                REGION,
+                namespace,
+                name,
+                dimension,
+                at,
+                value,
+                unit,
+            );
             self.push(Topic::AwsMetrics, account, at, &value);
         }
     }
@@ -202,11 +437,34 @@ impl Teller<'_> {
         let weekend = matches!((self.day + 2) % 7, 5 | 6);
         let surge = if self.day >= 31 { 310.0 } else { 0.0 };
         for (account, service, usage, amount) in [
-            (PRODUCTION, "Amazon Elastic Compute Cloud", "EU-BoxUsage:m5.large", if weekend { 21.0 } else { 30.0 }),
-            (PRODUCTION, "Amazon Elastic Compute Cloud", "EU-DataTransfer-Out-Bytes", 44.0 + surge),
-            (DEVELOPMENT, "Amazon Elastic Compute Cloud", "EU-BoxUsage:m5.xlarge", 5.14),
+            (
+                PRODUCTION,
+                "Amazon Elastic Compute Cloud",
+                "EU-BoxUsage:m5.large",
+                if weekend { 21.0 } else { 30.0 },
+            ),
+            (
+                PRODUCTION,
+                "Amazon Elastic Compute Cloud",
+                "EU-DataTransfer-Out-Bytes",
+                44.0 + surge,
+            ),
+            (
+                DEVELOPMENT,
+                "Amazon Elastic Compute Cloud",
+                "EU-BoxUsage:m5.xlarge",
+                5.14,
+            ),
         ] {
-            let row = shapes::cost(&self.account(account), REGION, service, usage, start, end, amount);
+            let row = shapes::cost(
+                &self.account(account),
+                REGION,
+                service,
+                usage,
+                start,
+                end,
+                amount,
+            );
             self.push(Topic::AwsBilling, account, end, &row);
         }
     }
@@ -219,15 +477,70 @@ impl Teller<'_> {
         let (production, development) = (self.account(PRODUCTION), self.account(DEVELOPMENT));
         let day = self.day;
         let told: Vec<(&str, Value)> = match day {
-            0 => vec![(DEVELOPMENT, state_change(&development, REGION, "i-0a0000000000000a9", "stopped", self.at(30)))],
-            9 | 15 => vec![(DEVELOPMENT, api_call(&development, REGION, "AuthorizeSecurityGroupIngress", &user(&development), &open_all, self.at(9 * 60), day))],
-            12 => vec![(DEVELOPMENT, api_call(&development, REGION, "RevokeSecurityGroupIngress", &user(&development), &open_all, self.at(9 * 60), day))],
-            20 => vec![(PRODUCTION, api_call(&production, REGION, "AuthorizeSecurityGroupIngress", &user(&production), &open_ssh, self.at(-60), day))],
-            28 => vec![(PRODUCTION, api_call(&production, "us-east-1", "CreateAccessKey", &root, &json!({}), self.at(11 * 60), day))],
+            0 => vec![(
+                DEVELOPMENT,
+                state_change(
+                    &development,
+                    REGION,
+                    "i-0a0000000000000a9",
+                    "stopped",
+                    self.at(30),
+                ),
+            )],
+            9 | 15 => vec![(
+                DEVELOPMENT,
+                api_call(
+                    &development,
+                    REGION,
+                    "AuthorizeSecurityGroupIngress",
+                    &user(&development),
+                    &open_all,
+                    self.at(9 * 60),
+                    day,
+                ),
+            )],
+            12 => vec![(
+                DEVELOPMENT,
+                api_call(
+                    &development,
+                    REGION,
+                    "RevokeSecurityGroupIngress",
+                    &user(&development),
+                    &open_all,
+                    self.at(9 * 60),
+                    day,
+                ),
+            )],
+            20 => vec![(
+                PRODUCTION,
+                api_call(
+                    &production,
+                    REGION,
+                    "AuthorizeSecurityGroupIngress",
+                    &user(&production),
+                    &open_ssh,
+                    self.at(-60),
+                    day,
+                ),
+            )],
+            28 => vec![(
+                PRODUCTION,
+                api_call(
+                    &production,
+                    "us-east-1",
+                    "CreateAccessKey",
+                    &root,
+                    &json!({}),
+                    self.at(11 * 60),
+                    day,
+                ),
+            )],
             _ => Vec::new(),
         };
         for (account, event) in told {
-            let at = event["time"].as_str().and_then(|time| Timestamp::parse(time).ok());
+            let at = event["time"]
+                .as_str()
+                .and_then(|time| Timestamp::parse(time).ok());
             self.push(Topic::AwsEvents, account, at.unwrap_or(self.at(0)), &event);
         }
     }

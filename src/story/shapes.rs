@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use crate::model::Timestamp;
 
 /// A metric stream record of one sample.
-#[expect(clippy::too_many_arguments, reason = "one argument a field of the record")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument a field of the record"
+)]
 pub(super) fn metric(
     account: &str,
     region: &str,
@@ -31,7 +34,13 @@ pub(super) fn metric(
 }
 
 /// Our envelope around a Describe item.
-pub(super) fn inventory(account: &str, region: &str, kind: &str, at: Timestamp, item: &Value) -> Value {
+pub(super) fn inventory(
+    account: &str,
+    region: &str,
+    kind: &str,
+    at: Timestamp,
+    item: &Value,
+) -> Value {
     json!({
         "account": account,
         "region": region,
@@ -42,7 +51,9 @@ pub(super) fn inventory(account: &str, region: &str, kind: &str, at: Timestamp, 
 }
 
 fn tags(tags: &[(&str, &str)]) -> Value {
-    tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+    tags.iter()
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect()
 }
 
 /// An item of DescribeInstances.
@@ -76,7 +87,13 @@ pub(super) fn instance(
 }
 
 /// An item of DescribeVolumes.
-pub(super) fn volume(id: &str, kind: &str, gib: i64, instance: Option<&str>, tagged: &[(&str, &str)]) -> Value {
+pub(super) fn volume(
+    id: &str,
+    kind: &str,
+    gib: i64,
+    instance: Option<&str>,
+    tagged: &[(&str, &str)],
+) -> Value {
     let attachments: Vec<Value> = instance
         .map(|instance| json!({"InstanceId": instance, "VolumeId": id, "Device": "/dev/xvdb", "State": "attached", "AttachTime": "2026-08-01T08:00:05Z", "DeleteOnTermination": false}))
         .into_iter()
@@ -95,7 +112,11 @@ pub(super) fn volume(id: &str, kind: &str, gib: i64, instance: Option<&str>, tag
 }
 
 /// An item of DescribeSecurityGroups: (protocol, from, to, range) a permission.
-pub(super) fn security_group(id: &str, name: &str, permissions: &[(&str, i64, i64, &str)]) -> Value {
+pub(super) fn security_group(
+    id: &str,
+    name: &str,
+    permissions: &[(&str, i64, i64, &str)],
+) -> Value {
     let permissions: Vec<Value> = permissions
         .iter()
         .map(|(protocol, from, to, range)| {
@@ -123,7 +144,13 @@ pub(super) fn security_group(id: &str, name: &str, permissions: &[(&str, i64, i6
 }
 
 /// An EC2 Instance State-change Notification.
-pub(super) fn state_change(account: &str, region: &str, id: &str, state: &str, at: Timestamp) -> Value {
+pub(super) fn state_change(
+    account: &str,
+    region: &str,
+    id: &str,
+    state: &str,
+    at: Timestamp,
+) -> Value {
     json!({
         "version": "0",
         "id": format!("story-{account}-{id}-{}", at.ms()),
@@ -147,7 +174,11 @@ pub(super) fn api_call(
     at: Timestamp,
     number: i64,
 ) -> Value {
-    let service = if name == "CreateAccessKey" { "iam" } else { "ec2" };
+    let service = if name == "CreateAccessKey" {
+        "iam"
+    } else {
+        "ec2"
+    };
     json!({
         "version": "0",
         "id": format!("story-{account}-{name}-{number}"),
