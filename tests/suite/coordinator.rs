@@ -853,7 +853,7 @@ fn its_own_rows_concern_their_owner_and_change_nothing() {
     ] {
         let mut keys = Keys::new();
         Coordinator.route(Input::Message(&own), &mut keys);
-        assert_eq!(keys.as_slice(), [idle.owner.clone()]);
+        assert_eq!(keys.as_slice(), std::slice::from_ref(&idle.owner));
         assert!(world.take(&own).is_empty());
     }
     assert_eq!(world.writes, writes);
