@@ -20,5 +20,6 @@ mod generated;
 mod harness;
 mod http;
 mod pages;
+mod replay;
 mod simulation;
 mod tidy;
