@@ -65,6 +65,7 @@ pub fn load_here(file: Option<&Path>) -> Loaded {
     {
         defaults.node = host;
     }
+    defaults.failpoint = get("SKYHERD_TEST_FAILPOINT");
     let found = file
         .map(Path::to_owned)
         .or_else(|| get("SKYHERD_CONFIG").map(PathBuf::from))
@@ -165,6 +166,7 @@ fn apply(merged: Table, defaults: Config) -> Config {
     let given = |key: &str| merged.contains_key(key);
     let (data_dir, node) = (given("data_dir"), given("node"));
     let mut config: Config = Value::Table(merged).try_into().unwrap_or_default();
+    config.failpoint = defaults.failpoint;
     if !data_dir {
         config.data_dir = defaults.data_dir;
     }

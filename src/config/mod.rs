@@ -54,6 +54,10 @@ pub struct Config {
     pub log: Log,
     /// Who may use the HTTP API.
     pub auth: Auth,
+    /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub failpoint: Option<String>,
 }
 
 /// The HTTP API.
@@ -237,6 +241,7 @@ impl Default for Config {
             memory: Memory::default(),
             log: Log::default(),
             auth: Auth::default(),
+            failpoint: None,
         }
     }
 }

@@ -75,9 +75,16 @@ pub(super) async fn readyz(
     asked: Result<Query<Ready>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let quiesced = query(asked)?.quiesced.is_some_and(|value| value != "false");
-    let (started, tasks) =
-        blocking(move || (shared.service.started(), shared.service.status())).await?;
-    let missing = missing(started, &tasks, quiesced);
+    let tasks = match blocking(move || shared.service.status(quiesced)).await? {
+        Ok(tasks) => tasks,
+        // A worker too busy to answer is not ready; that is no failure of the request.
+        Err(error) => return Ok(readiness(&[], vec![error.to_string()])),
+    };
+    let missing = missing(&tasks, quiesced);
+    Ok(readiness(&tasks, missing))
+}
+
+fn readiness(tasks: &[TaskStatus], missing: Vec<String>) -> Response {
     let status = if missing.is_empty() {
         StatusCode::OK
     } else {
@@ -91,14 +98,14 @@ pub(super) async fn readyz(
         "lag": tasks.iter().map(|task| task.lag).sum::<u64>(),
         "missing": missing,
     });
-    Ok((status, axum::Json(body)).into_response())
+    (status, axum::Json(body)).into_response()
 }
 
 /// What keeps the process from being ready, or quiesced.
-fn missing(started: bool, tasks: &[TaskStatus], quiesced: bool) -> Vec<String> {
+fn missing(tasks: &[TaskStatus], quiesced: bool) -> Vec<String> {
     let mut missing = Vec::new();
-    if !started {
-        missing.push("waiting for the first assignment of partitions".to_owned());
+    if tasks.is_empty() {
+        missing.push("no task is assigned to this process yet".to_owned());
     }
     for status in tasks {
         let mut lacks = Vec::new();
@@ -114,8 +121,8 @@ fn missing(started: bool, tasks: &[TaskStatus], quiesced: bool) -> Vec<String> {
         if quiesced && status.dirty {
             lacks.push("not saved".to_owned());
         }
-        if quiesced && status.wakes_due > 0 {
-            lacks.push(format!("{} wakes due", status.wakes_due));
+        if quiesced && status.wake_due {
+            lacks.push("a wake is due".to_owned());
         }
         if !lacks.is_empty() {
             missing.push(format!("{}: {}", status.task, lacks.join(", ")));
@@ -201,14 +208,11 @@ fn store(
             if !credential.reaches(&account) {
                 return Err(Problem::FORBIDDEN.detail(format!("account {account}")));
             }
-            let position = shared
-                .service
-                .publish(topic, &account, account.as_bytes(), body)?;
+            let partition = shared.service.publish(topic, &account, body)?;
             let answer = json!({
                 "stored": true,
                 "topic": topic.as_str(),
-                "partition": position.partition,
-                "offset": position.offset,
+                "partition": partition,
             });
             Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
         }
@@ -264,7 +268,7 @@ pub(super) async fn recommendations(
     let limit = limit(wanted.limit, LIMIT)?;
     let owner = wanted.owner.unwrap_or_default();
     blocking(move || {
-        let mut rows = shared.service.recommendations();
+        let mut rows = shared.service.recommendations()?;
         rows.retain(|row| {
             state.is_none_or(|state| row.state == state)
                 && (owner.is_empty() || within(row.owner.as_str(), owner.trim_end_matches('/')))
@@ -273,9 +277,9 @@ pub(super) async fn recommendations(
         rank(&mut rows);
         let total = rows.len();
         rows.truncate(limit);
-        axum::Json(json!({ "total": total, "recommendations": rows })).into_response()
+        Ok(axum::Json(json!({ "total": total, "recommendations": rows })).into_response())
     })
-    .await
+    .await?
 }
 
 #[derive(Deserialize)]
@@ -307,14 +311,13 @@ pub(super) async fn records(
     }
     let limit = limit(slice.limit, LIMIT)?;
     let from = slice.from.unwrap_or(0);
-    let (records, end) =
+    let stretch =
         blocking(move || shared.service.records(topic, slice.partition, from, limit)).await??;
-    let next = records.last().map_or(end, |record| record.offset + 1);
     let body = json!({
         "partitions": partitions,
-        "records": records.iter().map(shown).collect::<Vec<_>>(),
-        "next": next,
-        "end": end,
+        "records": stretch.records.iter().map(shown).collect::<Vec<_>>(),
+        "next": stretch.next,
+        "end": stretch.end,
     });
     Ok(axum::Json(body).into_response())
 }

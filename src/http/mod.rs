@@ -6,7 +6,6 @@ mod access;
 mod api;
 mod problem;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,17 +44,8 @@ pub struct TaskStatus {
     pub lag: u64,
     /// Whether states wait for a checkpoint.
     pub dirty: bool,
-    /// Wakes that are due and not fired.
-    pub wakes_due: u64,
-}
-
-/// Where a record went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The partition of its account.
-    pub partition: u32,
-    /// Its offset, when the log tells.
-    pub offset: Option<u64>,
+    /// Whether a wake is due and not fired.
+    pub wake_due: bool,
 }
 
 /// What a record turned out to be, before it is published.
@@ -80,37 +70,36 @@ pub struct Stored {
     pub timestamp_ms: Option<i64>,
 }
 
+/// A stretch of one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Stretch {
+    /// In order.
+    pub records: Vec<Stored>,
+    /// Where to go on.
+    pub next: u64,
+    /// Where the log ends.
+    pub end: u64,
+}
+
 /// The running process, as this module sees it. Methods may block; none is called on the
 /// asynchronous threads.
 pub trait Service: Send + Sync + 'static {
     /// The registry.
     fn metrics(&self) -> &Metrics;
-    /// Whether every agent of this process has heard its first assignment.
-    fn started(&self) -> bool;
-    /// Every owned task.
-    fn status(&self) -> Vec<TaskStatus>;
+    /// Every owned task. With `refresh` the log is asked for its true ends first.
+    fn status(&self, refresh: bool) -> PortResult<Vec<TaskStatus>>;
     /// Decodes without publishing.
     fn inspect(&self, topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable>;
-    /// Appends a record keyed by `key` to the partition of `account`; returns once it is durable.
-    fn publish(
-        &self,
-        topic: Topic,
-        account: &str,
-        key: &[u8],
-        payload: &[u8],
-    ) -> PortResult<Position>;
+    /// Appends a record keyed by its account to that account's partition, whose number is
+    /// returned once the record is durable.
+    fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32>;
     /// Every recommendation row, in any order.
-    fn recommendations(&self) -> Vec<Recommendation>;
+    fn recommendations(&self) -> PortResult<Vec<Recommendation>>;
     /// Partitions of every topic.
     fn partitions(&self) -> u32;
-    /// At most `limit` records from `from` on, and the end of the log.
-    fn records(
-        &self,
-        topic: Topic,
-        partition: u32,
-        from: u64,
-        limit: usize,
-    ) -> PortResult<(Vec<Stored>, u64)>;
+    /// At most `limit` records of a partition from `from` on.
+    fn records(&self, topic: Topic, partition: u32, from: u64, limit: usize)
+    -> PortResult<Stretch>;
 }
 
 /// What handlers share.
@@ -121,7 +110,7 @@ struct Shared {
     publishing: Arc<tokio::sync::Semaphore>,
 }
 
-/// The API as a router, for [`Server`] and for tests in process.
+/// The API as a router, for [`serve`] and for tests in process.
 pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
     let shared = Shared {
         service,
@@ -180,92 +169,23 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
     response
 }
 
-/// The API on a socket, on threads of its own.
-#[derive(Debug)]
-pub struct Server {
-    address: SocketAddr,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Server {
-    /// Listens and serves until [`Server::stop`].
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
-    pub fn start(
-        listen: SocketAddr,
-        service: Arc<dyn Service>,
-        access: Access,
-    ) -> std::io::Result<Self> {
-        let socket = std::net::TcpListener::bind(listen)?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("http")
-            .enable_all()
-            .build()?;
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let router = router(service, access);
-        let thread = std::thread::Builder::new()
-            .name("http-main".to_owned())
-            .spawn(move || {
-                let served = runtime.block_on(async {
-                    let listener = tokio::net::TcpListener::from_std(socket)?;
-                    serve(listener, router, stopped).await
-                });
-                if let Err(error) = served {
-                    tracing::error!(%error, "the HTTP server ended");
-                }
-                runtime.shutdown_timeout(Duration::from_secs(STOP_SECONDS_MAX));
-            })?;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
-    }
-
-    /// The address it listens on; names the port that was taken for port 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Takes no more requests and waits, bounded, for those under way.
-    pub fn stop(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported by the panic hook already.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Serves until told to stop; then requests under way have a bounded time to end, since an idle
-/// keep-alive connection would hold a graceful stop for ever.
-async fn serve(
+/// Serves on `listener` until `stop` resolves; then requests under way have a bounded time to
+/// end, since an idle keep-alive connection would hold a graceful stop for ever.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
     listener: tokio::net::TcpListener,
     router: Router,
-    stopped: tokio::sync::oneshot::Receiver<()>,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let (begun, begins) = tokio::sync::oneshot::channel::<()>();
     let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // The sender is dropped to stop, never used to send.
-        let _ = stopped.await;
+        stop.await;
         drop(begun);
     });
     let deadline = async {
+        // The sender is dropped when the stop begins, never used to send.
         let _ = begins.await;
         tokio::time::sleep(Duration::from_secs(STOP_SECONDS_MAX)).await;
     };

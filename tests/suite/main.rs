@@ -12,7 +12,14 @@ mod conformance;
 mod coordinator;
 mod decode;
 mod generated;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a kit: each build uses the part its features need"
+)]
+mod harness;
 mod http;
 mod pages;
+mod replay;
 mod simulation;
 mod tidy;
