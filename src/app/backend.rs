@@ -24,6 +24,18 @@ pub trait Backend: Send + Sync {
         next: &mut [u64],
         sink: &mut dyn FnMut(RecordView<'_>),
     ) -> PortResult<()>;
+    /// A partition's first offset and its end.
+    fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)>;
+    /// Hands at most `max` records of a partition to `sink`, from `from` (or the first there is)
+    /// on; returns where to go on.
+    fn scan(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        max: usize,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<u64>;
 }
 
 /// Opens what the configuration names.
@@ -64,5 +76,24 @@ impl Backend for Local {
             *next = self.0.read(topic, partition as u32, *next, sink)?;
         }
         Ok(())
+    }
+    fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)> {
+        Ok(self.0.bounds(topic, partition).unwrap_or_default())
+    }
+    fn scan(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        max: usize,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<u64> {
+        let (start, end) = self.bounds(topic, partition)?;
+        let from = from.max(start);
+        if from >= end {
+            return Ok(end);
+        }
+        let (_, next) = self.0.scan(topic, partition, (from, end), max, sink)?;
+        Ok(next)
     }
 }

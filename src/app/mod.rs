@@ -1,5 +1,6 @@
 //! The composition root: builds adapters, starts workers and the API, stops them in order.
 
+mod api;
 mod backend;
 mod replay;
 mod view;
@@ -17,6 +18,7 @@ use crate::runtime::{Standing, SystemClock};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 
+pub use api::{inspect, stretch};
 pub use backend::{Backend, open};
 pub use replay::{Outcome, Replay, ReplayOptions};
 pub use workers::{Service, Workers};
@@ -127,7 +129,7 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("could not start the HTTP runtime")?;
-    let served = runtime.block_on(crate::http::serve(
+    let served = runtime.block_on(api::serve(
         config,
         service.handle(),
         stopping(service.handle()),

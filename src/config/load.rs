@@ -25,10 +25,11 @@ enum Origin {
     Environment,
 }
 
-/// Variables with our prefix that are not settings: the file's name, switches of our own tests,
+/// Variables with our prefix that are not settings: the file's name, a
+/// client's token, switches of our own tests,
 /// and what Kubernetes puts into every container when a Service is called `skyherd`.
 fn foreign(variable: &str) -> bool {
-    variable == "CONFIG"
+    ["CONFIG", "TOKEN"].contains(&variable)
         || ["TEST_", "SERVICE_", "PORT_"]
             .iter()
             .any(|prefix| variable.starts_with(prefix))
@@ -137,7 +138,7 @@ pub fn load(text: &str, environment: &[(String, String)], defaults: Config) -> L
     }
     let mut merged = Table::new();
     for (path, value, origin) in leaves {
-        match accept(&path, value, origin) {
+        match accept(&path, &value, origin) {
             Ok(value) => put(&mut merged, &path, value),
             Err(problem) => problems.push(problem),
         }
@@ -154,9 +155,9 @@ pub fn load(text: &str, environment: &[(String, String)], defaults: Config) -> L
 
 fn line_of(text: &str, span: Option<std::ops::Range<usize>>) -> usize {
     let before = span.map_or(0, |span| span.start.min(text.len()));
-    1 + text.as_bytes()[..before]
-        .iter()
-        .filter(|byte| **byte == b'\n')
+    1 + text
+        .char_indices()
+        .filter(|(at, letter)| *at < before && *letter == '\n')
         .count()
 }
 
@@ -258,9 +259,9 @@ fn known(schema: &Json, path: &[String]) -> Result<(), String> {
 
 /// Decodes one leaf alone, so that one bad value does not hide the next. A variable is text; when
 /// text does not fit, what it says in TOML, then its parts between commas, are tried.
-fn accept(path: &[String], value: Value, origin: Origin) -> Result<Value, Problem> {
+fn accept(path: &[String], value: &Value, origin: Origin) -> Result<Value, Problem> {
     let mut candidates = vec![value.clone()];
-    if let (Origin::Environment, Value::String(text)) = (origin, &value) {
+    if let (Origin::Environment, Value::String(text)) = (origin, value) {
         if let Ok(mut table) = format!("value = {text}").parse::<Table>() {
             candidates.extend(table.remove("value"));
         }
