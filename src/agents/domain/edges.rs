@@ -122,6 +122,8 @@ impl<'a> Turn<'a> {
             }
         }
         let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
+        // What no point brought about happened now, not when the points it revised were made.
+        let changed = changed.filter(|_| touched.is_some());
         if flap != Flap::default() {
             match self.state.flaps.get_mut(meta.id) {
                 Some(known) => *known = flap,
