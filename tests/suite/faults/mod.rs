@@ -6,4 +6,4 @@ mod world;
 
 pub(crate) use ending::Ending;
 pub(crate) use loader::{Partitioner, Raw, load, story};
-pub(crate) use world::{World, WorldOptions};
+pub(crate) use world::{World, WorldOptions, inputs};

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use skyherd::model::AgentName;
+
 use super::ending::Ending;
+use super::loader::Raw;
 use crate::harness::proc::get;
 use crate::harness::{
     DEADLINE, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
@@ -168,12 +171,33 @@ impl World {
             .sum::<f64>() as u64
     }
 
-    /// Waits until the process has taken `count` records since it started, then kills it.
-    pub(crate) fn kill_at(&mut self, name: &str, count: u64) {
-        await_until("the process takes its records", DEADLINE, || {
-            (self.taken(name) >= count).then_some(())
+    /// How much of `inputs` (see [`inputs`]) the running processes have taken together, 0 to 1; `None` while not every
+    /// task has an owner that answers.
+    pub(crate) fn progress(&self, inputs: u64) -> Option<f64> {
+        let mut tasks = 0;
+        let mut lag = 0;
+        for node in self.nodes.values().filter(|node| node.process.is_some()) {
+            let (_, body) = get(&format!("http://{}/readyz?quiesced", node.listen)).ok()?;
+            let body: serde_json::Value = serde_json::from_str(&body).ok()?;
+            tasks += body["tasks"].as_u64()?;
+            lag += body["lag"].as_u64()?;
+        }
+        let all = u64::from(self.options.partitions) * AgentName::ALL.len() as u64;
+        (tasks == all).then(|| 1.0 - lag as f64 / inputs as f64)
+    }
+
+    /// Waits until that share of the inputs is taken.
+    pub(crate) fn await_progress(&mut self, inputs: u64, share: f64) {
+        await_until("the processes take their records", QUIESCED, || {
+            for (name, node) in &mut self.nodes {
+                if let Some(process) = &mut node.process
+                    && let Some(status) = process.ended()
+                {
+                    panic!("{name} ended ({status}):\n{}", process.log());
+                }
+            }
+            self.progress(inputs).filter(|progress| *progress >= share)
         });
-        self.kill(name);
     }
 
     /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
@@ -225,7 +249,8 @@ impl World {
         let partitions = self.options.partitions;
         writeln!(
             text,
-            "node = {name:?}\npartitions = {partitions}\ndata_dir = {data:?}"
+            "node = {name:?}\npartitions = {partitions}\ndata_dir = '{}'",
+            data.display()
         )
         .expect("text grows");
         writeln!(text, "{}", self.options.config).expect("text grows");
@@ -236,7 +261,7 @@ impl World {
         }
         if self.options.redis.secure {
             let authority = &self.redis.certs().authority;
-            writeln!(text, "ca_file = {authority:?}").expect("text grows");
+            writeln!(text, "ca_file = '{}'", authority.display()).expect("text grows");
         }
         let secure = self.options.kafka.sasl.is_some();
         let brokers = if secure {
@@ -257,4 +282,12 @@ impl World {
 }
 
 /// Longest a disturbed run may take to come to rest.
-const QUIESCED: Duration = Duration::from_secs(180);
+const QUIESCED: Duration = Duration::from_mins(3);
+
+/// Takings that the records make, for [`World::progress`]: a record counts once for each agent that reads its topic.
+pub(crate) fn inputs(records: &[Raw]) -> u64 {
+    records
+        .iter()
+        .map(|raw| skyherd::topology::readers(raw.topic).len() as u64)
+        .sum()
+}
