@@ -1,5 +1,6 @@
 //! The harness itself: what other tests rely on without looking.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,7 +17,7 @@ fn a_server_does_not_outlive_a_test_process_that_is_killed() {
         let mut sleeper = Command::new("sleep");
         sleeper.arg("600");
         let service = Service::spawn("sleep", sleeper, Path::new("/dev/null"));
-        println!("\nstarted={}", service.pid());
+        writeln!(std::io::stdout(), "\nstarted={}", service.pid()).unwrap();
         std::process::abort();
     }
     let output = Command::new(std::env::current_exe().unwrap())
