@@ -1,5 +1,6 @@
 //! Verdicts → edges: what is published, when, and what is remembered of it.
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::flap::Flap;
@@ -10,6 +11,7 @@ use crate::agents::{Effects, Step};
 use crate::model::{
     Edge, Environment, Event, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
 };
+use crate::rules::stats::Series;
 use crate::rules::{Case, Found, Meta, Rule, Verdict};
 
 /// A momentary finding's row is published again when its end moved by this part of its span.
@@ -105,25 +107,22 @@ impl<'a> Turn<'a> {
             .get_mut(meta.id)
             .map(std::mem::take)
             .unwrap_or_default();
-        let mut times = flap.affected(touched);
-        if touched.is_none() && times.is_empty() {
-            times.extend(self.newest_point(meta));
-        }
         let mut last_found = None;
         let mut newest_found = None;
-        for as_of in times {
-            match rule.check(&self.case(as_of)) {
-                Verdict::Silent => {}
-                Verdict::Clear => {
-                    flap.set(as_of, false, meta.reopen_after, meta.clear_after);
-                    newest_found = None;
-                }
-                Verdict::Found(found) => {
-                    flap.set(as_of, true, meta.reopen_after, meta.clear_after);
-                    last_found = found.into_iter().next();
-                    newest_found.clone_from(&last_found);
-                }
+        for as_of in self.times_to_judge(meta, touched) {
+            if !flap.revisable(as_of) {
+                continue;
             }
+            let (found, verdict) = match rule.check(&self.case(as_of)) {
+                Verdict::Silent => (None, None),
+                Verdict::Clear => (None, Some(false)),
+                Verdict::Found(found) => (found.into_iter().next(), Some(true)),
+            };
+            flap.set(as_of, verdict, meta.reopen_after, meta.clear_after);
+            if found.is_some() {
+                last_found.clone_from(&found);
+            }
+            newest_found = found;
         }
         let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
         // What no point brought about happened now, not when the points it revised were made.
@@ -161,13 +160,27 @@ impl<'a> Turn<'a> {
         self.at = at;
     }
 
-    fn newest_point(&self, meta: &Meta) -> Option<Timestamp> {
-        let series = &self.state.memory.series;
-        meta.needs
-            .metrics
-            .iter()
-            .filter_map(|metric| series.get(metric.name)?.times().next_back())
-            .max()
+    /// Times with a point whose verdict may have changed, oldest first: those from `touched` on,
+    /// or all that are still known when something else than a point changed.
+    fn times_to_judge(&self, meta: &Meta, touched: Option<Timestamp>) -> SmallVec<[Timestamp; 1]> {
+        let series = || {
+            meta.needs
+                .metrics
+                .iter()
+                .filter_map(|metric| self.state.memory.series.get(metric.name))
+        };
+        if let Some(touched) = touched
+            && series().all(|series| series.times().next_back() <= Some(touched))
+        {
+            return smallvec::smallvec![touched];
+        }
+        let mut times: SmallVec<[Timestamp; 1]> = series()
+            .flat_map(Series::times)
+            .filter(|at| touched.is_none_or(|touched| *at >= touched))
+            .collect();
+        times.sort_unstable();
+        times.dedup();
+        times
     }
 
     /// Judges a momentary rule on the event at hand.
@@ -186,7 +199,7 @@ impl<'a> Turn<'a> {
     fn settle(&mut self, meta: &'static Meta, verdict: Verdict) {
         let found = match verdict {
             Verdict::Silent => return,
-            Verdict::Clear => smallvec::SmallVec::new(),
+            Verdict::Clear => SmallVec::new(),
             Verdict::Found(found) => found,
         };
         if !self.state.findings.is_empty() {
