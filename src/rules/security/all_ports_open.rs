@@ -45,7 +45,7 @@ impl Rule for AllPortsOpen {
         let (severity, used) = if users.is_empty() {
             (Severity::High, "nothing is known to use it".to_owned())
         } else {
-            (META.severity, format!("{} resources use it", users.len()))
+            (META.severity, format!("used by {}", users.len()))
         };
         let permissions = describe(&open);
         let mut found = Found::new(

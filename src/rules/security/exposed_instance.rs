@@ -59,7 +59,6 @@ impl Rule for ExposedInstance {
                 )],
             )
             .discriminator(group.clone())
-            .since(instance.at)
             // Network ACLs and routes are not looked at.
             .confidence(0.8)
             .propose(Proposal {
