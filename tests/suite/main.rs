@@ -22,3 +22,5 @@ mod http;
 mod pages;
 mod simulation;
 mod tidy;
+#[cfg(feature = "kafka")]
+mod topics;

@@ -19,6 +19,7 @@ mod options;
 mod producer;
 mod reader;
 mod record;
+pub mod topics;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
