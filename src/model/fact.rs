@@ -119,6 +119,8 @@ pub enum EventKind {
     Health,
     /// GuardDuty finding.
     GuardDuty,
+    /// GuardDuty's malware scan of a stored object.
+    MalwareScan,
     /// Security Hub findings (one fact a finding).
     SecurityHub,
     /// Inspector2 finding.

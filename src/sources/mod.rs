@@ -1,6 +1,29 @@
 //! The outside's shapes → messages. Parsing is pure.
+//!
+//! [`decode`] turns one record into a [`Message`]; [`replay`] alone reads files, to make records
+//! of them. Deliberately absent: CloudWatch's OpenTelemetry forms, Firehose and SNS wrappings.
+
+mod about;
+mod billing;
+mod cloudtrail;
+mod events;
+mod inventory;
+mod metrics;
+pub mod replay;
+mod rows;
+mod securityhub;
+mod subject;
+
+pub use inventory::RawInventory;
 
 use crate::model::{Ignored, Message, Topic, Undecodable};
+
+/// Longest payload taken, in bytes: EventBridge's own limit.
+pub const PAYLOAD_BYTES_MAX: usize = 1_024 * 1_024;
+/// Most facts one record may carry.
+pub const FACTS_MAX: usize = 1_000;
+/// Longest reason of a refusal, in bytes; it travels in a header.
+const REASON_BYTES_MAX: usize = 512;
 
 /// What a record turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,11 +35,61 @@ pub enum Decoded {
 }
 
 /// Decodes one record of `topic`. `payload` is `None` for a tombstone.
+///
+/// Unknown fields are welcome. Owner and time are read from the fact, never from `key`.
+///
+/// # Errors
+/// [`Undecodable`] naming the field when a required one is missing or of another shape, when the
+/// payload is none of the topic's kinds, or over [`PAYLOAD_BYTES_MAX`] or [`FACTS_MAX`].
 pub fn decode(
     topic: Topic,
     key: Option<&[u8]>,
     payload: Option<&[u8]>,
 ) -> Result<Decoded, Undecodable> {
-    let _ = (topic, key, payload);
-    Err(Undecodable("not built yet".into()))
+    // The row's key alone does not name its subject, so a tombstone cannot become a message here.
+    let _ = key;
+    let payload = payload.unwrap_or_default();
+    if payload.is_empty() {
+        return if topic.compacted() && topic != Topic::Memory {
+            Ok(ignored("tombstone"))
+        } else {
+            Err(undecodable(format!(
+                "{topic}: the record has no payload; send one JSON object"
+            )))
+        };
+    }
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(undecodable(format!(
+            "{topic}: {} bytes are more than the {PAYLOAD_BYTES_MAX} a record may have; split it",
+            payload.len()
+        )));
+    }
+    match topic {
+        Topic::AwsMetrics => metrics::decode(payload),
+        Topic::AwsEvents => events::decode(payload),
+        Topic::AwsInventory => inventory::decode(payload),
+        Topic::AwsBilling => billing::decode(payload),
+        Topic::Memory | Topic::DeadLetters => Err(undecodable(format!(
+            "{topic}: its records are bytes kept for recovery, not messages"
+        ))),
+        _ => rows::decode(topic, payload),
+    }
+}
+
+/// A refusal, its text held to [`REASON_BYTES_MAX`] since it may quote the input.
+fn undecodable(mut reason: String) -> Undecodable {
+    if reason.len() > REASON_BYTES_MAX {
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX - "…".len()));
+        reason.push('…');
+    }
+    Undecodable(reason)
+}
+
+fn ignored(reason: impl Into<String>) -> Decoded {
+    let Undecodable(reason) = undecodable(reason.into());
+    Decoded::Ignored(Ignored(reason))
+}
+
+fn facts(facts: impl IntoIterator<Item = crate::model::Fact>) -> Decoded {
+    Decoded::Message(Message::Facts(facts.into_iter().collect()))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::certs::Certs;
 use super::require_redis;
@@ -34,7 +34,7 @@ pub(crate) struct Redis {
 }
 
 /// A saved data set, to which [`Redis::restore`] goes back.
-pub(crate) struct Dump(PathBuf);
+pub(crate) struct Dump(NamedTempFile);
 
 impl Redis {
     /// A running server, or `None` after saying that there is none to run.
@@ -117,18 +117,15 @@ impl Redis {
     /// Saves the data set, both as what a restart begins with and as a copy to go back to.
     pub(crate) fn save(&self) -> Dump {
         assert_eq!(self.cli(&["SAVE"]), "OK", "SAVE");
-        let copy = (0..)
-            .map(|number: u32| self.folder.path().join(format!("copy-{number}.rdb")))
-            .find(|path| !path.exists())
-            .expect("numbers do not run out");
-        std::fs::copy(self.dump_file(), &copy).expect("the dump can be copied");
+        let copy = NamedTempFile::new().expect("a temporary file can be made");
+        std::fs::copy(self.dump_file(), copy.path()).expect("the dump can be copied");
         Dump(copy)
     }
 
     /// Kills the server and starts it with an earlier data set, as an operator does who restores a dump.
     pub(crate) fn restore(&mut self, dump: &Dump) {
         self.kill();
-        std::fs::copy(&dump.0, self.dump_file()).expect("the dump can be copied");
+        std::fs::copy(dump.0.path(), self.dump_file()).expect("the dump can be copied");
         self.run();
     }
 

@@ -1,0 +1,1 @@
+//! Recorded files → raw records. Reading is the only I/O.
