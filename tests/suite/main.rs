@@ -30,3 +30,5 @@ mod pages;
 mod replay;
 mod simulation;
 mod tidy;
+#[cfg(feature = "kafka")]
+mod topics;
