@@ -10,7 +10,10 @@ pub mod prices;
 pub mod spend;
 pub mod stats;
 
+pub mod cost;
+pub mod performance;
 pub mod resource;
+pub mod security;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -276,6 +279,19 @@ pub const RULES: &[&dyn Rule] = &[
     &resource::failed_system_check::FailedSystemCheck,
     &resource::missing_tags::MissingTags,
     &resource::long_stopped::LongStopped,
+    &cost::idle_instance::IdleInstance,
+    &cost::low_use_instance::LowUseInstance,
+    &cost::unattached_volume::UnattachedVolume,
+    &cost::old_volume_type::OldVolumeType,
+    &cost::spend_anomaly::SpendAnomaly,
+    &security::all_ports_open::AllPortsOpen,
+    &security::remote_access_open::RemoteAccessOpen,
+    &security::exposed_instance::ExposedInstance,
+    &security::root_used::RootUsed,
+    &security::group_changed::GroupChanged,
+    &performance::high_cpu::HighCpu,
+    &performance::credits_exhausted::CreditsExhausted,
+    &performance::burst_exhausted::BurstExhausted,
 ];
 
 /// The rule of that id.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
-/// Permissions kept of a group and ranges kept of a permission.
-const PERMISSIONS: usize = 128;
-const RANGES: usize = 64;
+/// Permissions kept of a group, and ranges kept of them all; AWS allows at most 1,000 rules.
+const PERMISSIONS: usize = 256;
+const RANGES: usize = 1_000;
 
 /// One ingress permission, its private ranges left out.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub struct Exposure {
 
 /// What these permissions open to anywhere; `None` when no service of [`SERVICES`].
 pub fn exposure(permissions: &[Permission]) -> Option<Exposure> {
-    let mut opening: Vec<&Permission> = Vec::new();
+    let mut opening: Vec<Permission> = Vec::new();
     let mut services = Vec::new();
     for (service, ports) in SERVICES {
         let open = ports.iter().any(|port| {
@@ -91,26 +91,38 @@ pub fn exposure(permissions: &[Permission]) -> Option<Exposure> {
     })
 }
 
-/// The permissions that pass `which` and whose ranges together cover every public address;
-/// empty when they do not. The union counts: `0.0.0.0/1` and `128.0.0.0/1` are anywhere.
+/// Of the permissions that pass `which`, what opens them to every public address: ranges that do
+/// so alone, else all of them when their union does (`0.0.0.0/1` and `128.0.0.0/1` are anywhere).
+/// Empty when they do not.
 pub fn open_to_anywhere(
     permissions: &[Permission],
     which: impl Fn(&Permission) -> bool,
-) -> Vec<&Permission> {
-    let chosen: Vec<&Permission> = permissions
-        .iter()
-        .filter(|permission| which(permission) && !permission.ranges.is_empty())
+) -> Vec<Permission> {
+    let chosen = permissions.iter().filter(|permission| which(permission));
+    let alone: Vec<Permission> = chosen
+        .clone()
+        .filter_map(|permission| {
+            let wide = |range: &&SmolStr| covers_anywhere(std::iter::once(range.as_str()));
+            let ranges: Vec<SmolStr> = permission.ranges.iter().filter(wide).cloned().collect();
+            (!ranges.is_empty()).then(|| Permission {
+                ranges,
+                ..permission.clone()
+            })
+        })
         .collect();
-    let ranges = chosen.iter().flat_map(|permission| &permission.ranges);
+    if !alone.is_empty() {
+        return alone;
+    }
+    let ranges = chosen.clone().flat_map(|permission| &permission.ranges);
     if covers_anywhere(ranges.map(SmolStr::as_str)) {
-        chosen
+        chosen.cloned().collect()
     } else {
         Vec::new()
     }
 }
 
 /// The permissions as `IpPermissions` of RevokeSecurityGroupIngress.
-pub fn describe(permissions: &[&Permission]) -> String {
+pub fn describe(permissions: &[Permission]) -> String {
     let list: Vec<Value> = permissions
         .iter()
         .map(|permission| {
@@ -138,9 +150,9 @@ pub fn describe(permissions: &[&Permission]) -> String {
 /// Reads `IpPermissions` of DescribeSecurityGroups, or `ipPermissions.items` as CloudTrail
 /// writes them. Ranges of private addresses are left out; malformed ones are ignored.
 pub fn parse_permissions(list: &[Value]) -> Vec<Permission> {
+    let mut room = RANGES;
     let mut permissions: Vec<Permission> = list
         .iter()
-        .take(PERMISSIONS)
         .map(|value| {
             let field = |described: &str, recorded: &str| {
                 value
@@ -158,6 +170,8 @@ pub fn parse_permissions(list: &[Value]) -> Vec<Permission> {
             ));
             ranges.sort();
             ranges.dedup();
+            ranges.truncate(room);
+            room -= ranges.len();
             Permission {
                 protocol: protocol(field("IpProtocol", "ipProtocol").as_str().unwrap_or("-1")),
                 from: port("FromPort", "fromPort", 0),
@@ -166,6 +180,7 @@ pub fn parse_permissions(list: &[Value]) -> Vec<Permission> {
             }
         })
         .filter(|permission| !permission.ranges.is_empty())
+        .take(PERMISSIONS)
         .collect();
     permissions.sort();
     permissions

@@ -102,13 +102,12 @@ pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortR
     };
     run.subjects.drain(..count);
     for (subject, state) in page.iter().zip(states) {
+        // States are never deleted, so one that is not there means a store that went back.
+        let Some(state) = state else { continue };
         let wake = task.stored_wake(subject).map_or(i64::MIN, Timestamp::ms);
-        let payload = state.map(|state| {
-            let mut payload = run.generation.to_be_bytes().to_vec();
-            payload.extend_from_slice(&wake.to_be_bytes());
-            payload.extend(state);
-            payload
-        });
+        let mut payload = run.generation.to_be_bytes().to_vec();
+        payload.extend_from_slice(&wake.to_be_bytes());
+        payload.extend(state);
         task.outputs.push_back(row(task.id, Some(subject), payload));
         run.copied += 1;
     }
@@ -116,11 +115,24 @@ pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortR
         task.backup = Some(run);
         return Ok(());
     }
+    match still_stored(shared, task) {
+        Ok(true) => {}
+        // What was copied is not what the checkpoint stored: without a marker it does not count.
+        Ok(false) => {
+            task.full_backup = true;
+            task.changed = true;
+            return Ok(());
+        }
+        Err(error) => {
+            task.backup = Some(run);
+            return Err(error);
+        }
+    }
     run.meta.unbacked = false;
     let mut marker = run.generation.to_be_bytes().to_vec();
     marker.extend_from_slice(&task.epoch.to_be_bytes());
     marker.extend(run.meta.encode());
-    task.outputs.push_back(row(task.id, None, Some(marker)));
+    task.outputs.push_back(row(task.id, None, marker));
     // The next checkpoint says whether everything is backed up.
     task.changed = true;
     let (agent, subjects) = (shared.spec.name, run.copied);
@@ -130,12 +142,30 @@ pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortR
     Ok(())
 }
 
-fn row(task: TaskId, subject: Option<&Subject>, payload: Option<Vec<u8>>) -> Outgoing {
+/// Whether the store still holds the task's last checkpoint: asked by repeating it, empty.
+fn still_stored<A: Agent>(shared: &Shared<A>, task: &Task<A>) -> PortResult<bool> {
+    let Some(meta) = &task.stored else {
+        return Ok(false);
+    };
+    let probe = Checkpoint {
+        task: task.id,
+        epoch: task.epoch,
+        expected: Some(meta.clone()),
+        meta: meta.clone(),
+        states: Vec::new(),
+        recent: Vec::new(),
+        wakes: Vec::new(),
+        outputs: Vec::new(),
+    };
+    Ok(shared.store.commit(&probe)? == Committed::Committed)
+}
+
+fn row(task: TaskId, subject: Option<&Subject>, payload: Vec<u8>) -> Outgoing {
     Outgoing {
         topic: Topic::Memory,
         partition: task.partition,
         key: Some(backup_key(task, subject).into_bytes()),
-        payload,
+        payload: Some(payload),
         headers: Vec::new(),
         timestamp_ms: None,
     }

@@ -176,15 +176,17 @@ fn step<A: Agent>(
         }
         task.mark_dirty(key);
     }
-    if std::mem::take(&mut effects.dirty) {
+    let mut dirty = std::mem::take(&mut effects.dirty);
+    if let Some(wake) = effects.wake.take() {
+        // A wake in the past would fire before the next message for ever.
+        dirty |= task.set_wake(key, wake.map(|at| at.max(now.plus(1))));
+    }
+    // A wake alone counts as a change: a backup row carries state and wake together.
+    if dirty {
         task.mark_dirty(key);
         if !shared.atomic {
             task.unbacked.insert(key.clone());
         }
-    }
-    if let Some(wake) = effects.wake.take() {
-        // A wake in the past would fire before the next message for ever.
-        task.set_wake(key, wake.map(|at| at.max(now.plus(1))));
     }
     if effects.late > 0 {
         let count = u64::from(std::mem::take(&mut effects.late));

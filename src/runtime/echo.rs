@@ -72,6 +72,18 @@ fn subject_of(row: &Message) -> Option<Subject> {
     }
 }
 
+/// A withdrawn row as the state shall remember it: its sequence goes on, so that readers take a
+/// later opening for newer, but its opening does not count.
+fn never_held(row: &Message) -> Message {
+    let mut row = row.clone();
+    match &mut row {
+        Message::Finding(row) => row.episode = row.episode.saturating_sub(1),
+        Message::Recommendation(row) => row.cycle = row.cycle.saturating_sub(1),
+        _ => {}
+    }
+    row
+}
+
 /// Settles every foreign row of a task that has caught up.
 pub(super) fn settle<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortResult<()> {
     if task.foreign.is_empty() {
@@ -107,7 +119,17 @@ pub(super) fn settle<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortRe
                     .and_then(|entry| shared.agent.row(&entry.state, &key));
                 (truth, "adopted")
             }
-            None => (shared.agent.withdraw(&row, now), "withdrawn"),
+            None => {
+                let withdrawn = shared.agent.withdraw(&row, now);
+                if let Some(row) = withdrawn.as_ref().map(never_held)
+                    && let Some(entry) = task.cache.get_mut(&subject)
+                    && shared.agent.adopt(&mut entry.state, &row)
+                {
+                    task.mark_dirty(&subject);
+                    task.unbacked.insert(subject.clone());
+                }
+                (withdrawn, "withdrawn")
+            }
         };
         if let Some(mut message) = settled {
             message.stamp(task.epoch);

@@ -234,7 +234,11 @@ fn recover<A: Agent>(
     let stored = usable.and_then(|meta| TaskMeta::decode(meta).ok());
     let backup = backup::read(log, task.id)?;
     let published = highest_epoch(shared, log, task.id)?;
-    let epoch_min = published.max(backup.as_ref().map_or(0, |backup| backup.epoch)) + 1;
+    // An owner may be alive that this store no longer knows of and whose rows are still under way:
+    // after a loss epochs go on from the wall clock, which no earlier one can have reached.
+    let wall = shared.clock.now().ms().max(0) as u64;
+    let known = published.max(backup.as_ref().map_or(0, |backup| backup.epoch));
+    let epoch_min = (known + 1).max(wall);
     let mut acquired = if acquired.epoch < epoch_min {
         shared.store.acquire(task.id, epoch_min)?
     } else {

@@ -189,10 +189,10 @@ impl<A: Agent> Task<A> {
         }
     }
 
-    /// Sets, moves or cancels a subject's wake.
-    pub(super) fn set_wake(&mut self, subject: &Subject, at: Option<Timestamp>) {
+    /// Sets, moves or cancels a subject's wake; false when that changes nothing.
+    pub(super) fn set_wake(&mut self, subject: &Subject, at: Option<Timestamp>) -> bool {
         if self.wake_of.get(subject).copied() == at {
-            return;
+            return false;
         }
         let from = self.stored_wake(subject);
         if let Some(earlier) = self.wake_of.remove(subject) {
@@ -205,6 +205,7 @@ impl<A: Agent> Task<A> {
         self.wake_changes
             .insert(subject.clone(), WakeChange { from, to: at });
         self.changed = true;
+        true
     }
 
     /// The subject's wake as of the last checkpoint built.

@@ -841,6 +841,25 @@ fn an_earlier_owners_row_is_compared_adopted_and_withdrawn() {
 }
 
 #[test]
+fn its_own_rows_concern_their_owner_and_change_nothing() {
+    let idle = finding("COST-EC2-1", "instance/i-1").proposes(ActionKind::Stop, 1);
+    let mut world = World::after([idle.clone()]);
+    let row = world.row("instance/i-1", ActionKind::Stop);
+    let id = row.id.to_string();
+    let writes = world.writes;
+    for own in [
+        Message::Recommendation(Box::new(row)),
+        Message::Tombstone(Topic::Recommendations, idle.owner.clone(), id),
+    ] {
+        let mut keys = Keys::new();
+        Coordinator.route(Input::Message(&own), &mut keys);
+        assert_eq!(keys.as_slice(), std::slice::from_ref(&idle.owner));
+        assert!(world.take(&own).is_empty());
+    }
+    assert_eq!(world.writes, writes);
+}
+
+#[test]
 fn an_adopted_recommendation_goes_on_counting() {
     let idle = finding("COST-EC2-1", "instance/i-1").proposes(ActionKind::Stop, 1);
     let published = World::after([idle.clone()]).row("instance/i-1", ActionKind::Stop);

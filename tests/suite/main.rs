@@ -11,6 +11,13 @@ mod cluster;
 mod conformance;
 mod coordinator;
 mod decode;
+#[cfg(feature = "kafka")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the scenarios are written as the parts they disturb arrive"
+)]
+mod faults;
 mod generated;
 #[allow(
     dead_code,
@@ -23,3 +30,5 @@ mod pages;
 mod replay;
 mod simulation;
 mod tidy;
+#[cfg(feature = "kafka")]
+mod topics;

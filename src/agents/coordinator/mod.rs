@@ -77,9 +77,9 @@ impl Agent for Coordinator {
         }
         match message {
             Message::Finding(finding) => keys.push(finding.subject.clone()),
-            Message::Tombstone(topic, subject, _) if *topic != Topic::Recommendations => {
-                keys.push(subject.clone());
-            }
+            Message::Tombstone(_, subject, _) => keys.push(subject.clone()),
+            // Its own rows concern the owner's state, and change nothing when handled.
+            Message::Recommendation(row) => keys.push(row.owner.clone()),
             Message::Request(request) => keys.push(requests::desk_key(&request.account)),
             // Its own answers come back on the topic it reads.
             Message::Result(result)

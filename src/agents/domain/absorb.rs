@@ -98,7 +98,7 @@ impl Turn<'_> {
             self.effects.late += 1;
             return;
         }
-        if self.state.memory.gone() {
+        if self.forgotten() {
             return;
         }
         let series = &mut self.state.memory.series;
@@ -122,6 +122,9 @@ impl Turn<'_> {
             SmolStr::new_static(metric.name),
             format_smolstr!("{value}"),
         );
+        if self.state.memory.gone() {
+            return;
+        }
         for rule in readers {
             if rule.meta().needs.judges(self.key) {
                 self.judge_rule(*rule, Some(at));

@@ -1,19 +1,25 @@
 //! Verdicts → edges: what is published, when, and what is remembered of it.
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::flap::Flap;
-use super::notes::Note;
+use super::notes::{Note, Says};
 use super::state::{DomainState, FindingMemory, RETENTION_MS, finding_key};
 use super::{DomainAgent, RuleRef, account_subject};
 use crate::agents::{Effects, Step};
 use crate::model::{
     Edge, Environment, Event, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
 };
+use crate::rules::stats::Series;
 use crate::rules::{Case, Found, Meta, Rule, Verdict};
 
 /// A momentary finding's row is published again when its end moved by this part of its span.
 const EXPIRY_STEPS: i64 = 24;
+
+/// How long statistics of a resource that is gone are kept: late points may still come, and what
+/// looked gone may come back.
+const FORGET_MS: i64 = Timestamp::DAY;
 
 /// One step of the agent, with what it works on at hand.
 pub(super) struct Turn<'a> {
@@ -101,27 +107,26 @@ impl<'a> Turn<'a> {
             .get_mut(meta.id)
             .map(std::mem::take)
             .unwrap_or_default();
-        let mut times = flap.affected(touched);
-        if touched.is_none() && times.is_empty() {
-            times.extend(self.newest_point(meta));
-        }
         let mut last_found = None;
         let mut newest_found = None;
-        for as_of in times {
-            match rule.check(&self.case(as_of)) {
-                Verdict::Silent => {}
-                Verdict::Clear => {
-                    flap.set(as_of, false, meta.reopen_after, meta.clear_after);
-                    newest_found = None;
-                }
-                Verdict::Found(found) => {
-                    flap.set(as_of, true, meta.reopen_after, meta.clear_after);
-                    last_found = found.into_iter().next();
-                    newest_found.clone_from(&last_found);
-                }
+        for as_of in self.times_to_judge(meta, touched) {
+            if !flap.revisable(as_of) {
+                continue;
             }
+            let (found, verdict) = match rule.check(&self.case(as_of)) {
+                Verdict::Silent => (None, None),
+                Verdict::Clear => (None, Some(false)),
+                Verdict::Found(found) => (found.into_iter().next(), Some(true)),
+            };
+            flap.set(as_of, verdict, meta.reopen_after, meta.clear_after);
+            if found.is_some() {
+                last_found.clone_from(&found);
+            }
+            newest_found = found;
         }
         let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
+        // What no point brought about happened now, not when the points it revised were made.
+        let changed = changed.filter(|_| touched.is_some());
         if flap != Flap::default() {
             match self.state.flaps.get_mut(meta.id) {
                 Some(known) => *known = flap,
@@ -155,13 +160,27 @@ impl<'a> Turn<'a> {
         self.at = at;
     }
 
-    fn newest_point(&self, meta: &Meta) -> Option<Timestamp> {
-        let series = &self.state.memory.series;
-        meta.needs
-            .metrics
-            .iter()
-            .filter_map(|metric| series.get(metric.name)?.times().next_back())
-            .max()
+    /// Times with a point whose verdict may have changed, oldest first: those from `touched` on,
+    /// or all that are still known when something else than a point changed.
+    fn times_to_judge(&self, meta: &Meta, touched: Option<Timestamp>) -> SmallVec<[Timestamp; 1]> {
+        let series = || {
+            meta.needs
+                .metrics
+                .iter()
+                .filter_map(|metric| self.state.memory.series.get(metric.name))
+        };
+        if let Some(touched) = touched
+            && series().all(|series| series.times().next_back() <= Some(touched))
+        {
+            return smallvec::smallvec![touched];
+        }
+        let mut times: SmallVec<[Timestamp; 1]> = series()
+            .flat_map(Series::times)
+            .filter(|at| touched.is_none_or(|touched| *at >= touched))
+            .collect();
+        times.sort_unstable();
+        times.dedup();
+        times
     }
 
     /// Judges a momentary rule on the event at hand.
@@ -180,7 +199,7 @@ impl<'a> Turn<'a> {
     fn settle(&mut self, meta: &'static Meta, verdict: Verdict) {
         let found = match verdict {
             Verdict::Silent => return,
-            Verdict::Clear => smallvec::SmallVec::new(),
+            Verdict::Clear => SmallVec::new(),
             Verdict::Found(found) => found,
         };
         if !self.state.findings.is_empty() {
@@ -207,82 +226,69 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn open_or_update(&mut self, meta: &'static Meta, found: Found) {
+    fn open_or_update(&mut self, meta: &'static Meta, mut found: Found) {
         let at = found.since.unwrap_or(self.at);
         let key = finding_key(meta.id, &found.discriminator);
-        let expires_at = found.expires.map(|span| at.plus(span));
-        if expires_at.is_some_and(|expires| expires <= self.now) {
+        let ends = found.expires.map(|span| at.plus(span));
+        if ends.is_some_and(|ends| ends <= self.now) {
             return;
         }
         if !self.state.findings.contains_key(&key) && !self.state.make_room() {
             return;
         }
-        let target = found
+        let owner = found
             .proposal
             .as_ref()
-            .and_then(|proposal| proposal.target.clone());
-        let owner = target.unwrap_or_else(|| self.state.memory.owner(self.key));
+            .and_then(|proposal| proposal.target.clone())
+            .unwrap_or_else(|| self.state.memory.owner(self.key));
         let environment = self.state.memory.environment();
         let memory = self.state.findings.entry(key).or_default();
-        let expires_at = expires_at.max(memory.expires_at.filter(|_| memory.open));
-        let (edge, owner_before) = match memory.row.as_deref().filter(|_| memory.open) {
-            None => (Edge::Opened, None),
-            Some(row) => {
-                let same = row.severity == found.severity
-                    && row.proposal == found.proposal
-                    && row.exposed == found.exposed
-                    && row.owner == owner
-                    && row.environment == environment
-                    && memory.facts == found.facts
-                    && !moved_on(row.expires_at, expires_at, found.expires);
-                if same {
-                    if memory.expires_at != expires_at {
-                        memory.expires_at = expires_at;
-                        self.effects.dirty = true;
-                    }
-                    return;
-                }
-                (
-                    Edge::Updated,
-                    (row.owner != owner).then(|| row.owner.clone()),
-                )
+        let before = memory.row.as_deref().filter(|_| memory.open);
+        let ends = ends.max(memory.expires_at.filter(|_| before.is_some()));
+        let Some(before) = before else {
+            let row = row_of(meta, self.key, (found, owner, environment), at);
+            self.write(row, Edge::Opened, ends);
+            return;
+        };
+        if meta.momentary {
+            keep_worse(&mut found, before, at);
+        }
+        let same = before.severity == found.severity
+            && before.proposal == found.proposal
+            && before.exposed == found.exposed
+            && before.owner == owner
+            && before.environment == environment
+            && memory.facts == found.facts
+            && !moved_on(before.expires_at, ends, found.expires);
+        if same {
+            if memory.expires_at != ends {
+                memory.expires_at = ends;
+                self.effects.dirty = true;
             }
-        };
-        let opened_at = match (&memory.row, edge) {
-            (Some(row), Edge::Updated) => row.opened_at,
-            _ => at,
-        };
+            return;
+        }
+        let (opened_at, owner_before) = (before.opened_at, before.owner.clone());
+        let (mut row, facts) = row_of(meta, self.key, (found, owner, environment), self.at);
+        row.opened_at = opened_at;
+        row.owner_before = (row.owner != owner_before).then_some(owner_before);
+        self.write((row, facts), Edge::Updated, ends);
+    }
+
+    /// Numbers a row of an open finding, remembers and publishes it.
+    fn write(&mut self, made: (Finding, SmolStr), edge: Edge, ends: Option<Timestamp>) {
+        let (mut row, facts) = made;
+        let key = finding_key(&row.rule, &row.discriminator);
+        let memory = self.state.findings.entry(key).or_default();
         memory.seq += 1;
         memory.episode += u32::from(edge == Edge::Opened);
         memory.open = true;
         memory.closed_at = None;
-        memory.facts = found.facts;
-        memory.expires_at = expires_at;
-        let row = Finding {
-            id: FindingId::derive(meta.id, self.key, &found.discriminator),
-            rule: SmolStr::new_static(meta.id),
-            agent: meta.agent,
-            subject: self.key.clone(),
-            discriminator: found.discriminator,
-            status: FindingStatus::Open,
-            edge,
-            severity: found.severity,
-            title: meta.title.to_owned(),
-            why: found.why,
-            evidence: found.evidence,
-            opened_at,
-            at: if edge == Edge::Opened { at } else { self.at },
-            expires_at,
-            episode: memory.episode,
-            seq: memory.seq,
-            epoch: 0,
-            owner,
-            owner_before,
-            proposal: found.proposal,
-            confidence: found.confidence,
-            exposed: found.exposed,
-            environment,
-        };
+        memory.facts = facts;
+        memory.expires_at = ends;
+        row.edge = edge;
+        row.expires_at = ends;
+        row.episode = memory.episode;
+        row.seq = memory.seq;
         memory.row = Some(Box::new(row.clone()));
         self.publish(row);
     }
@@ -327,7 +333,7 @@ impl<'a> Turn<'a> {
             self.state.index_row(&row.id, open.as_ref());
         } else {
             let id = row.id.clone();
-            self.effects.notes.push((index, Note::Row { id, open }));
+            self.tell(index, Says::Row { id, open });
         }
         self.effects.publish.push(Message::Finding(Box::new(row)));
     }
@@ -344,12 +350,28 @@ impl<'a> Turn<'a> {
         for key in over {
             self.close(&key, Edge::Cleared, self.at);
         }
-        if !was_gone {
-            self.state.memory.series.clear();
-            self.state.flaps.clear();
+        if !was_gone && !self.state.wakes.is_empty() {
             self.state.wakes.clear();
             self.effects.dirty = true;
         }
+    }
+
+    /// Statistics of a resource that has been gone for a while, when it is time to forget them.
+    fn forget_at(&self) -> Option<Timestamp> {
+        let memory = &self.state.memory;
+        if !memory.gone() || (memory.series.is_empty() && self.state.flaps.is_empty()) {
+            return None;
+        }
+        memory.state().map(|(_, since)| since.plus(FORGET_MS))
+    }
+
+    /// Whether the resource has been gone for so long that nothing of it is measured any more.
+    pub(super) fn forgotten(&self) -> bool {
+        let memory = &self.state.memory;
+        memory.gone()
+            && memory
+                .state()
+                .is_some_and(|(_, since)| since.plus(FORGET_MS) <= self.now)
     }
 
     /// Does what is due.
@@ -381,6 +403,11 @@ impl<'a> Turn<'a> {
             .collect();
         for (key, at) in ended {
             self.close(&key, Edge::Expired, at);
+        }
+        if self.forget_at().is_some_and(|at| at <= self.now) {
+            self.state.memory.series.clear();
+            self.state.flaps.clear();
+            self.effects.dirty = true;
         }
         self.bury();
         self.retry_tasks();
@@ -470,7 +497,11 @@ impl<'a> Turn<'a> {
             }
         });
         let tasks = self.state.tasks.iter().filter_map(|task| task.next);
-        rules.chain(findings).chain(tasks).min()
+        rules
+            .chain(findings)
+            .chain(tasks)
+            .chain(self.forget_at())
+            .min()
     }
 }
 
@@ -478,5 +509,55 @@ fn moved_on(before: Option<Timestamp>, after: Option<Timestamp>, span: Option<i6
     match (before, after, span) {
         (Some(before), Some(after), Some(span)) => after.since(before) >= span / EXPIRY_STEPS,
         _ => before != after,
+    }
+}
+
+/// A claim as a row that is not numbered yet, and the facts to compare the next one with.
+fn row_of(
+    meta: &'static Meta,
+    subject: &Subject,
+    (found, owner, environment): (Found, Subject, Option<Environment>),
+    at: Timestamp,
+) -> (Finding, SmolStr) {
+    let row = Finding {
+        id: FindingId::derive(meta.id, subject, &found.discriminator),
+        rule: SmolStr::new_static(meta.id),
+        agent: meta.agent,
+        subject: subject.clone(),
+        discriminator: found.discriminator,
+        status: FindingStatus::Open,
+        edge: Edge::Opened,
+        severity: found.severity,
+        title: meta.title.to_owned(),
+        why: found.why,
+        evidence: found.evidence,
+        opened_at: at,
+        at,
+        expires_at: None,
+        episode: 0,
+        seq: 0,
+        epoch: 0,
+        owner,
+        owner_before: None,
+        proposal: found.proposal,
+        confidence: found.confidence,
+        exposed: found.exposed,
+        environment,
+    };
+    (row, found.facts)
+}
+
+/// Of several moments under one name the worst is told, of equals the newest.
+fn keep_worse(found: &mut Found, before: &Finding, at: Timestamp) {
+    let told_at = before
+        .evidence
+        .first()
+        .map_or(before.at, |evidence| evidence.at);
+    if (found.severity, at) < (before.severity, told_at) {
+        found.severity = before.severity;
+        found.why.clone_from(&before.why);
+        found.evidence.clone_from(&before.evidence);
+        found.proposal.clone_from(&before.proposal);
+        found.exposed = before.exposed;
     }
 }

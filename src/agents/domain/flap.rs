@@ -57,6 +57,9 @@ impl Machine {
 pub struct Flap {
     #[serde(default, rename = "b")]
     base: Machine,
+    /// Time of the last verdict folded into `base`.
+    #[serde(default, rename = "f", skip_serializing_if = "Option::is_none")]
+    folded: Option<Timestamp>,
     /// Sorted by time.
     #[serde(default, rename = "e")]
     entries: Vec<(Timestamp, bool)>,
@@ -71,37 +74,33 @@ impl Flap {
                 ever: true,
                 run: 0,
             },
-            entries: Vec::new(),
+            ..Self::default()
         }
     }
 
-    /// Times whose verdict a change at `touched` may alter; every one when it is not a point's.
-    pub fn affected(&self, touched: Option<Timestamp>) -> Vec<Timestamp> {
-        let mut times: Vec<Timestamp> = self
-            .entries
-            .iter()
-            .map(|(at, _)| *at)
-            .filter(|at| touched.is_none_or(|touched| *at >= touched))
-            .collect();
-        if let Some(touched) = touched
-            && times.first() != Some(&touched)
-            && (self.entries.len() < ENTRIES
-                || self.entries.first().is_some_and(|(at, _)| *at < touched))
-        {
-            times.insert(0, touched);
-        }
-        times
+    /// Whether the verdict as of `at` may still be written.
+    pub fn revisable(&self, at: Timestamp) -> bool {
+        self.folded.is_none_or(|folded| at > folded)
     }
 
-    /// Writes the verdict as of `at`.
-    pub fn set(&mut self, at: Timestamp, found: bool, reopen_after: u8, clear_after: u8) {
-        match self.entries.binary_search_by_key(&at, |(at, _)| *at) {
-            Ok(index) => self.entries[index].1 = found,
-            Err(index) => self.entries.insert(index, (at, found)),
+    /// Writes the verdict as of `at`; `None` is silence, which is no verdict.
+    pub fn set(&mut self, at: Timestamp, found: Option<bool>, reopen_after: u8, clear_after: u8) {
+        if !self.revisable(at) {
+            return;
+        }
+        let place = self.entries.binary_search_by_key(&at, |(at, _)| *at);
+        match (place, found) {
+            (Ok(index), Some(found)) => self.entries[index].1 = found,
+            (Ok(index), None) => {
+                self.entries.remove(index);
+            }
+            (Err(index), Some(found)) => self.entries.insert(index, (at, found)),
+            (Err(_), None) => {}
         }
         if self.entries.len() > ENTRIES {
-            let (_, found) = self.entries.remove(0);
+            let (at, found) = self.entries.remove(0);
             self.base = self.base.step(found, reopen_after, clear_after);
+            self.folded = Some(at);
         }
     }
 
@@ -130,7 +129,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(index, found)| {
-                flap.set(Timestamp::from_ms(index as i64), *found, 2, 2);
+                flap.set(Timestamp::from_ms(index as i64), Some(*found), 2, 2);
                 flap.fold(2, 2).0
             })
             .collect()
@@ -161,11 +160,16 @@ mod tests {
         let verdicts = [true, true, false, true, false, false];
         let mut in_time = Flap::default();
         for (index, found) in verdicts.iter().enumerate() {
-            in_time.set(Timestamp::from_ms(index as i64), *found, 2, 2);
+            in_time.set(Timestamp::from_ms(index as i64), Some(*found), 2, 2);
         }
         let mut late = Flap::default();
         for index in [5, 0, 3, 1, 4, 2_usize] {
-            late.set(Timestamp::from_ms(index as i64), verdicts[index], 2, 2);
+            late.set(
+                Timestamp::from_ms(index as i64),
+                Some(verdicts[index]),
+                2,
+                2,
+            );
         }
         assert_eq!(in_time, late);
         assert_eq!(late.fold(2, 2), (false, Some(Timestamp::from_ms(5))));

@@ -13,7 +13,7 @@ mod tasks;
 use std::fmt;
 
 pub use flap::{ENTRIES as FLAP_ENTRIES, Flap};
-pub use notes::Note;
+pub use notes::{Note, Says};
 pub use state::{
     DomainState, FINDINGS_MAX, FindingMemory, INDEX_MAX, RETENTION_MS, STATE_BYTES_MAX,
 };

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use crate::model::{FindingId, Subject};
+use crate::model::{FindingId, Subject, Timestamp};
 use crate::rules::memory::{Carrier, EXPOSURES, USERS};
 use crate::rules::network::{Exposure, exposure};
 
@@ -10,7 +10,16 @@ use super::edges::Turn;
 
 /// A note from one subject to another of the same account.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Note {
+pub struct Note {
+    /// Event time of what it tells.
+    pub at: Timestamp,
+    /// What it tells.
+    pub says: Says,
+}
+
+/// What a note tells.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Says {
     /// To a security group: `user` uses it (and whether it has a public address), or no longer.
     Uses {
         /// Such as `instance/i-0abc`.
@@ -42,11 +51,16 @@ pub enum Note {
 }
 
 impl Turn<'_> {
+    pub(super) fn tell(&mut self, to: Subject, says: Says) {
+        self.effects.notes.push((to, Note { at: self.at, says }));
+    }
+
     /// Takes a note.
     pub(super) fn take_note(&mut self, note: &Note) {
-        match note {
-            Note::Uses { user, public } => self.take_user(user, *public),
-            Note::Opens { group, exposure } => {
+        self.at = note.at.min(self.now);
+        match &note.says {
+            Says::Uses { user, public } => self.take_user(user, *public),
+            Says::Opens { group, exposure } => {
                 let exposures = &mut self.state.memory.exposures;
                 let changed = match exposure {
                     None => exposures.remove(group).is_some(),
@@ -63,7 +77,7 @@ impl Turn<'_> {
                     self.relations_changed();
                 }
             }
-            Note::Carries { by, carrier } => {
+            Says::Carries { by, carrier } => {
                 let known = &mut self.state.memory.carrier;
                 // Whoever lets go of it must be the one who had it.
                 let stale = carrier.is_none() && known.as_ref().is_none_or(|known| known.by != *by);
@@ -72,7 +86,7 @@ impl Turn<'_> {
                     self.relations_changed();
                 }
             }
-            Note::Row { id, open } => {
+            Says::Row { id, open } => {
                 self.effects.dirty |= self.state.index_row(id, open.as_ref());
             }
         }
@@ -111,13 +125,13 @@ impl Turn<'_> {
             exposure(&thing.ingress)
         };
         for user in users.iter().filter(|user| user.starts_with("instance/")) {
-            self.effects.notes.push((
+            self.tell(
                 self.key.sibling(user),
-                Note::Opens {
+                Says::Opens {
                     group: self.key.id().into(),
                     exposure: opens.clone(),
                 },
-            ));
+            );
         }
     }
 
@@ -126,22 +140,22 @@ impl Turn<'_> {
     pub(super) fn tell_parts(&mut self, before: &Parts) {
         let after = self.parts();
         for (group, public) in changes(&before.groups, &after.groups) {
-            self.effects.notes.push((
+            self.tell(
                 self.key.sibling(&format!("security-group/{group}")),
-                Note::Uses {
+                Says::Uses {
                     user: self.key.resource().into(),
                     public,
                 },
-            ));
+            );
         }
         for (volume, carrier) in changes(&before.volumes, &after.volumes) {
-            self.effects.notes.push((
+            self.tell(
                 self.key.sibling(&format!("volume/{volume}")),
-                Note::Carries {
+                Says::Carries {
                     by: self.key.resource().into(),
                     carrier,
                 },
-            ));
+            );
         }
         if before.groups.keys().ne(after.groups.keys()) {
             let keep = |group: &SmolStr, _: &mut Exposure| after.groups.contains_key(group);

@@ -438,14 +438,15 @@ impl Broker {
         let mut records = Vec::new();
         while !missing.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let chunk = match chunks.recv_timeout(left) {
-                Ok(chunk) => chunk,
+            let Ok(chunk) = chunks.recv_timeout(left) else {
+                let said = consumer.log();
                 // Compaction may have removed the very last record of a partition.
-                Err(_) if consumer.log().contains("TimeoutException") => break,
-                Err(_) => panic!(
+                assert!(
+                    said.contains("TimeoutException"),
                     "{topic} was not read to its end, {missing:?} left: {}",
-                    tail(&consumer.log())
-                ),
+                    tail(&said)
+                );
+                break;
             };
             text.extend(chunk);
             let mut taken = 0;

@@ -1,6 +1,44 @@
 //! The harness itself: what other tests rely on without looking.
 
-use super::{Kafka, KafkaOptions, Redis, RedisOptions, Sasl, Starts};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{
+    DEADLINE, Kafka, KafkaOptions, Redis, RedisOptions, Sasl, Service, Starts, await_until,
+};
+
+/// Set in a second process running the test below, which then plays the one that dies.
+const VICTIM: &str = "SKYHERD_HARNESS_VICTIM";
+
+#[test]
+fn a_server_does_not_outlive_a_test_process_that_is_killed() {
+    if std::env::var_os(VICTIM).is_some() {
+        let mut sleeper = Command::new("sleep");
+        sleeper.arg("600");
+        let service = Service::spawn("sleep", sleeper, Path::new("/dev/null"));
+        writeln!(std::io::stdout(), "\nstarted={}", service.pid()).unwrap();
+        std::process::abort();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg(std::thread::current().name().unwrap())
+        .env(VICTIM, "1")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    let pid = said
+        .lines()
+        .find_map(|line| line.strip_prefix("started="))
+        .unwrap_or_else(|| panic!("{said}"));
+    let process = PathBuf::from("/proc").join(pid);
+    await_until("the end of the child", DEADLINE, || {
+        // A zombie nobody reaps yet is as dead.
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+}
 
 #[test]
 fn a_broker_keeps_every_byte_through_a_kill() {

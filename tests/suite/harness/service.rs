@@ -39,7 +39,7 @@ impl Service {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
         let watchdog = Command::new("sh")
-            .args(["-c", r#"read -r _ || kill -KILL -- "-$0""#])
+            .args(["-c", r#"read -r _ || kill -s KILL -- "-$0""#])
             .arg(child.id().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

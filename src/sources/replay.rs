@@ -1,1 +1,0 @@
-//! Recorded files → raw records. Reading is the only I/O.
