@@ -1,2 +1,5 @@
 //! The `skyherd` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    skyherd::cli::main()
+}

@@ -78,13 +78,13 @@ pub(super) async fn readyz(
     let tasks = match blocking(move || shared.service.status(quiesced)).await? {
         Ok(tasks) => tasks,
         // A worker too busy to answer is not ready; that is no failure of the request.
-        Err(error) => return Ok(readiness(&[], vec![error.to_string()])),
+        Err(error) => return Ok(readiness(&[], &[error.to_string()])),
     };
     let missing = missing(&tasks, quiesced);
-    Ok(readiness(&tasks, missing))
+    Ok(readiness(&tasks, &missing))
 }
 
-fn readiness(tasks: &[TaskStatus], missing: Vec<String>) -> Response {
+fn readiness(tasks: &[TaskStatus], missing: &[String]) -> Response {
     let status = if missing.is_empty() {
         StatusCode::OK
     } else {
@@ -147,7 +147,7 @@ fn topic_named(name: &str) -> Result<Topic, Problem> {
 }
 
 /// Whether the outside may publish to the topic; agents' own topics are theirs.
-fn open_to_all(topic: Topic) -> bool {
+pub fn open_to_all(topic: Topic) -> bool {
     Topic::RAW.contains(&topic) || matches!(topic, Topic::Requests | Topic::Approvals)
 }
 
@@ -249,7 +249,7 @@ fn within(owner: &str, wanted: &str) -> bool {
 }
 
 /// Most urgent first; ids break ties, so that pages do not move.
-pub(super) fn rank(rows: &mut [Recommendation]) {
+fn rank(rows: &mut [Recommendation]) {
     rows.sort_by(|a, b| {
         b.priority
             .score

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use access::{Access, Credential};
+pub use api::open_to_all;
 pub use problem::Problem;
 
 use crate::model::{Recommendation, Topic, Undecodable};
@@ -32,6 +33,10 @@ const PUBLISHING_MAX: usize = 256;
 const STOP_SECONDS_MAX: u64 = 5;
 
 /// One task, as readiness sees it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is asked about by itself"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskStatus {
     /// Which.

@@ -1,0 +1,213 @@
+//! `skyherd replay` and `skyherd demo`: recorded input through the real topology.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::Output;
+use super::progress::Progress;
+use super::scratch::Scratch;
+use super::{Ended, table};
+use crate::app::{Outcome, Replay, ReplayOptions};
+use crate::config::{Config, nearest};
+use crate::model::{Finding, FindingStatus, Severity, Usd};
+use crate::sources::replay::{Options, RawRecord, ReplayError, Summary, read};
+use crate::story::{StoryOptions, tell};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Reads EventBridge JSON (one, arrays, NDJSON), metric-stream JSON, CloudWatch \
+`timestamp,value` CSV and FOCUS 1.0 CSV, each also as .gz.
+
+Examples:
+  skyherd replay events/ billing.csv.gz
+  skyherd replay --summary events/
+  skyherd replay --json --fail-on high events/ > rows.jsonl
+  skyherd replay cpu.csv --account 111122223333 --namespace AWS/EC2 --name CPUUtilization \
+--dimension InstanceId=i-0abc"
+)]
+pub(super) struct ReplayArgs {
+    /// Files and folders.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print findings and recommendations as JSON lines.
+    #[arg(long, conflicts_with = "summary")]
+    json: bool,
+    /// Print one JSON object: what was read, decoded, ignored and dead-lettered, by kind and folder.
+    #[arg(long)]
+    summary: bool,
+    /// Exit with 3 when an open finding is at least this severe.
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    fail_on: Option<Severity>,
+    /// The account of metric CSV files.
+    #[arg(long, default_value = "000000000000")]
+    account: String,
+    /// Their region.
+    #[arg(long)]
+    region: Option<String>,
+    /// Their namespace, such as AWS/EC2.
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Their metric; by default from the file's name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Their dimensions, NAME=VALUE; may be repeated.
+    #[arg(long = "dimension", value_name = "NAME=VALUE", value_parser = dimension)]
+    dimensions: Vec<(String, String)>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  skyherd demo
+  skyherd demo --headless --json | head -1")]
+pub(super) struct DemoArgs {
+    /// Show no progress, only the result.
+    #[arg(long)]
+    headless: bool,
+    /// Print recommendations as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let names = Severity::ALL.map(Severity::as_str);
+    Severity::parse(text).ok_or_else(|| nearest(text, &names))
+}
+
+fn dimension(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("write it as NAME=VALUE, such as InstanceId=i-0abc".to_owned()),
+    }
+}
+
+pub(super) fn replay(
+    args: &ReplayArgs,
+    config: &Config,
+    output: &mut Output,
+) -> anyhow::Result<Ended> {
+    let options = Options {
+        account: args.account.clone(),
+        region: args.region.clone(),
+        namespace: args.namespace.clone(),
+        name: args.name.clone(),
+        dimensions: args.dimensions.clone(),
+    };
+    let mut summary = Summary::default();
+    let mut progress = Progress::new("records read", true);
+    if args.summary && args.fail_on.is_none() {
+        // Counting needs no agents.
+        read(&args.paths, &options, |record: RawRecord| {
+            let _fate = summary.take(&record);
+            progress.at(summary.total.read);
+            Ok::<_, ReplayError>(())
+        })?;
+        drop(progress);
+        output.json(&summary)?;
+        return Ok(Ended::Well);
+    }
+    let scratch = Scratch::new()?;
+    let partitions = config.partitions;
+    let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
+    read(&args.paths, &options, |record: RawRecord| {
+        let _fate = summary.take(&record);
+        progress.at(summary.total.read);
+        replay.push(record.topic, record.account.as_deref(), &record.payload)?;
+        Ok::<_, anyhow::Error>(())
+    })?;
+    drop(progress);
+    let outcome = play(replay, true)?;
+    if args.summary {
+        output.json(&summary)?;
+    } else if args.json {
+        for finding in &outcome.findings {
+            output.json(&Row::Finding(finding))?;
+        }
+        for row in &outcome.recommendations {
+            output.json(&Row::Recommendation(row))?;
+        }
+    } else {
+        let total = &summary.total;
+        print(&outcome, output)?;
+        output.line(&format!(
+            "{} records read: {} decoded, {} ignored, {} dead-lettered",
+            total.read, total.decoded, total.ignored, total.dead_lettered
+        ))?;
+    }
+    Ok(verdict(&outcome.findings, args.fail_on))
+}
+
+/// A JSON line says which of the two it is.
+#[derive(serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Row<'a> {
+    Finding(&'a Finding),
+    Recommendation(&'a crate::model::Recommendation),
+}
+
+fn verdict(findings: &[Finding], fail_on: Option<Severity>) -> Ended {
+    let met = fail_on.is_some_and(|limit| {
+        findings
+            .iter()
+            .any(|row| row.status == FindingStatus::Open && row.severity >= limit)
+    });
+    if met { Ended::Found } else { Ended::Well }
+}
+
+fn play(mut replay: Replay, shown: bool) -> anyhow::Result<Outcome> {
+    let mut progress = Progress::new("records decided about", shown);
+    replay.run(&mut |taken| progress.at(taken))
+}
+
+fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
+    let ranked = table::ranked(&outcome.recommendations);
+    if ranked.is_empty() {
+        output.line("no open recommendation")?;
+    } else {
+        let text = table::recommendations(output, &ranked);
+        output.line(&text)?;
+    }
+    let open = outcome
+        .findings
+        .iter()
+        .filter(|row| row.status == FindingStatus::Open)
+        .count();
+    let saved: Usd = ranked
+        .iter()
+        .filter_map(|row| row.savings.as_ref())
+        .map(|savings| savings.monthly)
+        .sum();
+    output.line(&format!(
+        "{} open recommendations from {open} open findings; acting on all saves {saved} a month",
+        ranked.len()
+    ))?;
+    Ok(())
+}
+
+pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {
+    let scratch = Scratch::new()?;
+    let partitions = config.partitions;
+    let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
+    let mut told: u64 = 0;
+    let mut progress = Progress::new("records told", !args.headless);
+    for record in tell(StoryOptions::default()) {
+        replay.push(record.topic, Some(&record.account), &record.payload)?;
+        told += 1;
+        progress.at(told);
+    }
+    drop(progress);
+    let outcome = play(replay, !args.headless)?;
+    if args.json {
+        for row in table::ranked(&outcome.recommendations) {
+            output.json(row)?;
+        }
+        return Ok(Ended::Well);
+    }
+    output.line(&format!(
+        "A month of two accounts, {told} records, through the five agents:"
+    ))?;
+    print(&outcome, output)?;
+    Ok(Ended::Well)
+}
