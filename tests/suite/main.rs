@@ -15,7 +15,7 @@ mod decode;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the scenarios are written as the parts they disturb arrive"
+    reason = "a kit: not every scenario needs all of it"
 )]
 mod faults;
 mod generated;
