@@ -11,5 +11,6 @@ pub mod ports;
 pub mod rules;
 pub mod runtime;
 pub mod sources;
+pub mod story;
 pub mod telemetry;
 pub mod topology;

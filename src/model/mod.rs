@@ -8,6 +8,7 @@ mod cloudtrail;
 mod dead_letter;
 mod fact;
 mod finding;
+mod headers;
 mod identity;
 mod message;
 mod money;
@@ -28,6 +29,7 @@ pub use fact::{
 pub use finding::{
     Edge, Environment, Evidence, Finding, FindingStatus, Proposal, Savings, Severity,
 };
+pub use headers::cloud_event_headers;
 pub use identity::{
     Account, AgentName, FindingId, RecommendationId, Region, Subject, SubjectError, derive_hex,
 };

@@ -1,5 +1,6 @@
 //! A recommendation: what to do about one owner, why, and how urgent.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::{
     ActionKind, AgentName, Environment, Evidence, FindingId, RecommendationId, Savings, Severity,
-    Subject, Timestamp,
+    Subject, Timestamp, Usd,
 };
 
 /// Where a recommendation is in its life (DESIGN.md §9; later states come with execution).
@@ -90,7 +91,7 @@ pub struct Recommendation {
     pub evidence: Vec<Evidence>,
     /// The worst of its findings.
     pub severity: Severity,
-    /// What it would save.
+    /// What it would save. Counts in totals only as [`Recommendation::counted_savings`] says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub savings: Option<Savings>,
     /// 0 to 1: the least sure of its findings.
@@ -110,4 +111,65 @@ pub struct Recommendation {
     pub opened_at: Timestamp,
     /// Event time of this row.
     pub at: Timestamp,
+}
+
+impl Recommendation {
+    /// What it says, without what depends on the order messages arrived in: `cycle`, `revision`,
+    /// `seq`, `epoch`, `opened_at` and `at` are blank. `None` once resolved, since an order in which
+    /// the closing edge came first never opened it.
+    ///
+    /// Two runs over the same final findings agree on this, whatever happened on the way.
+    pub fn content(&self) -> Option<Self> {
+        if self.state == RecommendationState::Resolved {
+            return None;
+        }
+        let blank = Timestamp::default();
+        Some(Self {
+            cycle: 0,
+            revision: 0,
+            seq: 0,
+            epoch: 0,
+            opened_at: blank,
+            at: blank,
+            ..self.clone()
+        })
+    }
+
+    /// USD a month that count in a total: those of an open recommendation. What is superseded,
+    /// vetoed or resolved shows its figure without adding it a second time.
+    pub fn counted_savings(&self) -> Usd {
+        match (&self.savings, self.state) {
+            (Some(savings), RecommendationState::Open) => savings.monthly,
+            _ => Usd::ZERO,
+        }
+    }
+
+    /// The order of tables, most urgent first: critical rows the security agent speaks in, then
+    /// score, then the smaller effort, the older, and the id, so that no two rows are equal.
+    pub fn rank(&self, other: &Self) -> Ordering {
+        let critical = |row: &Self| {
+            row.severity == Severity::Critical
+                && row
+                    .why
+                    .iter()
+                    .any(|(agent, _)| *agent == AgentName::Security)
+        };
+        critical(other)
+            .cmp(&critical(self))
+            .then_with(|| other.priority.score.total_cmp(&self.priority.score))
+            .then_with(|| effort(self.action).cmp(&effort(other.action)))
+            .then_with(|| self.opened_at.cmp(&other.opened_at))
+            .then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+/// Work a change takes, 0 (a call) to 4 (a project); the steps are those of Cost Optimization Hub.
+fn effort(action: ActionKind) -> u8 {
+    match action {
+        ActionKind::Tag | ActionKind::RevokeIngress | ActionKind::ChangeCredits => 0,
+        ActionKind::Stop | ActionKind::Schedule | ActionKind::Scale => 1,
+        ActionKind::Delete | ActionKind::Terminate | ActionKind::Recover => 2,
+        ActionKind::Rightsize | ActionKind::Upgrade => 3,
+        ActionKind::Investigate => 4,
+    }
 }

@@ -15,13 +15,13 @@ pub struct Timestamp(i64);
 pub struct TimeError(pub String);
 
 /// Milliseconds in one second.
-pub const SECOND_MS: i64 = 1_000;
+const SECOND_MS: i64 = 1_000;
 /// Milliseconds in one minute.
-pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
 /// Milliseconds in one hour.
-pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Milliseconds in one day.
-pub const DAY_MS: i64 = 24 * HOUR_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 impl Timestamp {
     /// Years 1 to 9999: what both our formats and AWS's can carry.

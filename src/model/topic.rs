@@ -134,7 +134,8 @@ impl Topic {
     /// The agent that alone forwards misplaced records and writes dead letters of this input.
     pub fn home(self) -> Option<AgentName> {
         match self {
-            Self::AwsInventory => Some(AgentName::Resource),
+            // Every domain agent reads tasks; one of them must own what cannot be read.
+            Self::AwsInventory | Self::Tasks => Some(AgentName::Resource),
             Self::AwsBilling => Some(AgentName::Cost),
             Self::AwsEvents => Some(AgentName::Security),
             Self::AwsMetrics => Some(AgentName::Performance),
@@ -144,7 +145,6 @@ impl Topic {
             | Self::FindingsPerformance
             | Self::Requests
             | Self::Approvals
-            | Self::Tasks
             | Self::Results => Some(AgentName::Coordinator),
             _ => None,
         }

@@ -3,9 +3,13 @@
 //! Each observable fact is one [`Signal`]; [`Metrics::emit`] writes the metric and, where wanted,
 //! the log line. Nobody else touches the registry.
 
+mod logs;
 mod metrics;
+mod specs;
 
-pub use metrics::{MetricSpec, Metrics};
+pub use logs::{colours, start_logs};
+pub use metrics::Metrics;
+pub use specs::{MetricKind, MetricSpec, SPECS};
 
 use crate::model::{AgentName, Topic};
 use crate::ports::TaskId;
@@ -15,97 +19,205 @@ use crate::ports::TaskId;
 pub enum Signal<'a> {
     /// Records were taken from a topic.
     RecordsTaken {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// Where.
         partition: u32,
+        /// How many.
         count: u64,
     },
     /// A record was well-formed but not of our kinds.
     RecordIgnored {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// Why, in words.
         reason: &'a str,
     },
     /// A record went to the dead letters.
     RecordDeadLettered {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// Where.
         partition: u32,
+        /// Where.
         offset: u64,
+        /// Why, in words.
         reason: &'a str,
     },
     /// A record stood in another account's partition; `forwarded` by its home agent.
     RecordMisplaced {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// Whether this agent sent it on.
         forwarded: bool,
     },
     /// A record repeated one already applied.
-    RecordRepeated { agent: AgentName, topic: Topic },
+    RecordRepeated {
+        /// Whose.
+        agent: AgentName,
+        /// Where.
+        topic: Topic,
+    },
     /// An event time ahead of the wall clock was clamped.
-    EventTimeClamped { agent: AgentName, topic: Topic },
+    EventTimeClamped {
+        /// Whose.
+        agent: AgentName,
+        /// Where.
+        topic: Topic,
+    },
     /// Points came too late for their statistics.
-    PointsLate { agent: AgentName, count: u64 },
+    PointsLate {
+        /// Whose.
+        agent: AgentName,
+        /// How many.
+        count: u64,
+    },
     /// Age of the newest event taken, against the wall clock.
-    EventAge { agent: AgentName, seconds: f64 },
+    EventAge {
+        /// Whose.
+        agent: AgentName,
+        /// How long, in seconds.
+        seconds: f64,
+    },
     /// A row was published; latency from the event's arrival in this process.
     RowPublished {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// Seconds from arrival to publication.
         latency_seconds: f64,
     },
     /// Records between a task's position and the log's end, over its topics.
     Lag {
+        /// Whose.
         agent: AgentName,
+        /// Where.
         topic: Topic,
+        /// How many.
         records: u64,
     },
     /// A checkpoint was written.
     CheckpointWritten {
+        /// Whose.
         agent: AgentName,
+        /// How long, in seconds.
         seconds: f64,
+        /// State bytes.
         bytes: u64,
+        /// How many subjects.
         subjects: u64,
     },
     /// A checkpoint met a transient fault.
-    CheckpointRetried { task: TaskId, error: &'a str },
+    CheckpointRetried {
+        /// Which.
+        task: TaskId,
+        /// What went wrong.
+        error: &'a str,
+    },
     /// Another owner holds the task.
-    TaskFenced { task: TaskId },
+    TaskFenced {
+        /// Which.
+        task: TaskId,
+    },
     /// The store had gone back.
-    MemoryWentBack { task: TaskId },
+    MemoryWentBack {
+        /// Which.
+        task: TaskId,
+    },
     /// Intake of a task stopped on a lasting fault.
-    TaskParked { task: TaskId, error: &'a str },
+    TaskParked {
+        /// Which.
+        task: TaskId,
+        /// What went wrong.
+        error: &'a str,
+    },
     /// A parked task resumed.
-    TaskResumed { task: TaskId },
+    TaskResumed {
+        /// Which.
+        task: TaskId,
+    },
     /// Partitions were assigned or taken away.
     Rebalanced {
+        /// Whose.
         agent: AgentName,
+        /// Partitions gained.
         assigned: usize,
+        /// Partitions given up.
         revoked: usize,
+        /// Partitions lost before they could be saved.
         lost: usize,
     },
     /// A task became live: it has taken everything that was there when it was acquired.
-    TaskLive { task: TaskId, seconds: f64 },
+    TaskLive {
+        /// Which.
+        task: TaskId,
+        /// How long, in seconds.
+        seconds: f64,
+    },
     /// A stored position lay outside the log.
     PositionGap {
+        /// Which.
         task: TaskId,
+        /// Where.
         topic: Topic,
+        /// The stored position.
         wanted: u64,
+        /// The position taken.
         resumed: u64,
     },
     /// State came from the backup topic.
-    StateRestored { task: TaskId, subjects: u64 },
+    StateRestored {
+        /// Which.
+        task: TaskId,
+        /// How many subjects.
+        subjects: u64,
+    },
     /// A backup was written.
-    BackupWritten { agent: AgentName, subjects: u64 },
+    BackupWritten {
+        /// Whose.
+        agent: AgentName,
+        /// How many subjects.
+        subjects: u64,
+    },
     /// An earlier owner's row was set right.
-    RowRepaired { task: TaskId, edge: &'static str },
+    RowRepaired {
+        /// Which.
+        task: TaskId,
+        /// `confirmed`, `adopted` or `withdrawn`.
+        edge: &'static str,
+    },
     /// Tasks by state, for gauges.
     Tasks {
+        /// Whose.
         agent: AgentName,
+        /// Held by this process.
         owned: usize,
+        /// Caught up since they were acquired.
         live: usize,
+        /// Stopped on a fault.
         parked: usize,
     },
     /// Subjects in the cache.
-    SubjectsCached { agent: AgentName, count: usize },
+    SubjectsCached {
+        /// Whose.
+        agent: AgentName,
+        /// How many.
+        count: usize,
+    },
+    /// An HTTP request was answered.
+    HttpRequest {
+        /// The route's pattern, or `other`.
+        route: &'static str,
+        /// The status code.
+        status: u16,
+    },
 }

@@ -11,8 +11,24 @@ mod cluster;
 mod conformance;
 mod coordinator;
 mod decode;
+#[cfg(feature = "kafka")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the scenarios are written as the parts they disturb arrive"
+)]
+mod faults;
 mod generated;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a kit: each build uses the part its features need"
+)]
+mod harness;
 mod http;
 mod pages;
+mod replay;
 mod simulation;
 mod tidy;
+#[cfg(feature = "kafka")]
+mod topics;

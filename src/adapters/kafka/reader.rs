@@ -1,0 +1,128 @@
+//! Reads one partition from a position to its end, outside any group.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+
+use super::context::log;
+use super::error::{hint, port_error, port_error_live};
+use super::offsets::bounds;
+use super::options::{KafkaOptions, Role};
+use super::record::show;
+use crate::model::Topic;
+use crate::ports::{PortError, PortResult, RecordView};
+
+/// Longest wait for the next record before a read is given up.
+const NEXT_WITHIN: Duration = Duration::from_secs(20);
+
+struct Quiet;
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log(level, facility, text);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client error");
+    }
+}
+impl ConsumerContext for Quiet {}
+
+/// Materialises topics: it owns nothing and commits nothing.
+pub struct KafkaReader {
+    options: KafkaOptions,
+    consumer: BaseConsumer<Quiet>,
+}
+
+impl KafkaReader {
+    /// A reader; `name` tells it apart in the brokers' logs.
+    pub fn open(options: &KafkaOptions, name: &str) -> PortResult<Self> {
+        let mut config = options.client(Role::Reader, name)?;
+        // Assigning needs a group's name, though it is never joined.
+        config
+            .set("group.id", format!("{}reader", options.group_prefix))
+            .set("enable.partition.eof", "true");
+        let consumer = config
+            .create_with_context(Quiet)
+            .map_err(|error| port_error("set up a Kafka reader", &error))?;
+        Ok(Self {
+            options: options.clone(),
+            consumer,
+        })
+    }
+
+    /// See [`crate::ports::Log::read`]. A `from` beyond the end reads nothing and returns the end.
+    pub fn read(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<u64> {
+        let name = self.options.topic_name(topic);
+        let all = bounds(&self.consumer, &[(&name, partition)])?;
+        let Some(bounds) = all.get(&(name.clone(), partition)).copied() else {
+            return Err(PortError::Transient(format!(
+                "Kafka says nothing of {name} partition {partition}"
+            )));
+        };
+        let first = i64::try_from(from).unwrap_or(i64::MAX).max(bounds.low);
+        if first >= bounds.high {
+            return Ok(bounds.high as u64);
+        }
+        let doing = format!("read {name} partition {partition}");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&name, partition as i32, Offset::Offset(first))
+            .and_then(|()| self.consumer.assign(&list))
+            .map_err(|error| port_error(&doing, &error))?;
+        let read = self.read_to(topic, partition, bounds.high, &doing, sink);
+        self.consumer
+            .unassign()
+            .map_err(|error| port_error(&doing, &error))?;
+        read?;
+        Ok(bounds.high as u64)
+    }
+
+    fn read_to(
+        &self,
+        topic: Topic,
+        partition: u32,
+        end: i64,
+        doing: &str,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<()> {
+        let mut deadline = Instant::now() + NEXT_WITHIN;
+        while Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.consumer.poll(left) {
+                Some(Ok(message)) => {
+                    if message.offset() >= end {
+                        return Ok(());
+                    }
+                    show(&message, topic, sink);
+                    if message.offset() + 1 >= end {
+                        return Ok(());
+                    }
+                    deadline = Instant::now() + NEXT_WITHIN;
+                }
+                // What stands between the last record and the end is never shown.
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition as i32 => return Ok(()),
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    // Cut at its start while it was read: the caller begins anew.
+                    Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                        return Err(PortError::Transient(format!("could not {doing}: {error}")));
+                    }
+                    Some(code) if hint(code).is_some() => {
+                        return Err(port_error_live(doing, &error));
+                    }
+                    _ => tracing::debug!(%error, "kafka reader"),
+                },
+                None => {}
+            }
+        }
+        Err(PortError::Transient(format!(
+            "could not {doing}: no record for {NEXT_WITHIN:?}"
+        )))
+    }
+}

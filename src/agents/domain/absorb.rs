@@ -1,0 +1,239 @@
+//! Facts → memory: upserted by their own times, never added twice.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use super::edges::Turn;
+use super::{DomainAgent, RuleRef};
+use crate::agents::Observation;
+use crate::model::{
+    AgentName, ApiCall, CostLine, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint,
+    Presence, Subject, Timestamp,
+};
+use crate::rules::Thing;
+use crate::rules::stats::Upsert;
+
+/// The subject of a usage: what cost lines are compared by.
+pub(super) fn usage_subject(line: &CostLine) -> Subject {
+    let region = if line.region.is_empty() {
+        "global"
+    } else {
+        line.region.as_str()
+    };
+    let mut usage = format!("usage/{}/{}", line.service, line.usage_type);
+    if usage.len() > USAGE_BYTES {
+        let end = (0..=USAGE_BYTES)
+            .rev()
+            .find(|end| usage.is_char_boundary(*end))
+            .unwrap_or(0);
+        usage.truncate(end);
+    }
+    Subject::new(&line.account, region, &usage)
+}
+/// Longest usage in a subject; leaves room for account and region within [`Subject::BYTES_MAX`].
+const USAGE_BYTES: usize = 512;
+
+/// Whether the event names the state of its subject.
+pub(super) fn tells_state(event: &Event, subject: &Subject) -> bool {
+    match event.kind {
+        EventKind::InstanceState => true,
+        EventKind::ApiCall => {
+            matches!(subject.kind(), "volume" | "security-group")
+                && matches!(
+                    ApiCall::of(&event.detail).name(),
+                    "AttachVolume" | "DetachVolume" | "DeleteVolume" | "DeleteSecurityGroup"
+                )
+        }
+        _ => false,
+    }
+}
+
+fn told_state(event: &Event) -> Option<&str> {
+    if event.kind == EventKind::InstanceState {
+        return event.detail.get("state")?.as_str();
+    }
+    let call = ApiCall::of(&event.detail);
+    if call.error_code().is_some() {
+        return None;
+    }
+    Some(match call.name() {
+        "AttachVolume" => "in-use",
+        "DetachVolume" => "available",
+        _ => "deleted",
+    })
+}
+
+impl DomainAgent {
+    pub(super) fn watches_groups(&self) -> bool {
+        self.name == AgentName::Security
+    }
+    pub(super) fn watches_volumes(&self) -> bool {
+        self.name != AgentName::Security
+    }
+}
+
+impl Turn<'_> {
+    /// Takes a fact and judges what it concerns.
+    pub(super) fn take_fact(&mut self, fact: &Fact) {
+        match &fact.body {
+            FactBody::Metric(point) => self.take_point(point, fact.at),
+            // A time ahead of the clock was clamped there, and so it is here.
+            FactBody::Item(item) => self.take_item(item, fact.at.min(self.now)),
+            FactBody::Event(event) => {
+                if fact.dedupe.is_some_and(|hash| !self.state.first_time(hash)) {
+                    return;
+                }
+                self.take_event(event, fact.at.min(self.now));
+            }
+            FactBody::Cost(line) => self.take_cost(line),
+        }
+    }
+
+    fn take_point(&mut self, point: &MetricPoint, at: Timestamp) {
+        let agent = self.agent;
+        let Some((metric, readers)) = agent.readers(point) else {
+            return;
+        };
+        // Nobody measures the future: such a point would shadow every later one.
+        if at > self.now {
+            self.effects.late += 1;
+            return;
+        }
+        if self.forgotten() {
+            return;
+        }
+        let series = &mut self.state.memory.series;
+        let series = match series.get_mut(metric.name) {
+            Some(series) => series,
+            None => series.entry(SmolStr::new_static(metric.name)).or_default(),
+        };
+        match series.upsert(at, &point.statistics) {
+            Upsert::Unchanged => return,
+            Upsert::Late => {
+                self.effects.late += 1;
+                return;
+            }
+            Upsert::Changed => {}
+        }
+        self.at = at;
+        self.effects.dirty = true;
+        let value = point.statistics.average();
+        self.observe(
+            at,
+            SmolStr::new_static(metric.name),
+            format_smolstr!("{value}"),
+        );
+        if self.state.memory.gone() {
+            return;
+        }
+        for rule in readers {
+            if rule.meta().needs.judges(self.key) {
+                self.judge_rule(*rule, Some(at));
+            }
+        }
+    }
+
+    fn take_item(&mut self, item: &Item, at: Timestamp) {
+        self.at = at;
+        let before = self.parts();
+        let was_gone = self.state.memory.gone();
+        let (state_changed, replaced) = if item.presence == Presence::Gone {
+            (self.state.memory.states.see(at, "gone"), false)
+        } else {
+            let (thing, state) = Thing::of(item, at);
+            let seen = self.state.memory.states.see(at, &state);
+            (seen, self.replace_thing(thing))
+        };
+        if !state_changed && !replaced {
+            return;
+        }
+        self.effects.dirty = true;
+        let state = self
+            .state
+            .memory
+            .state()
+            .map_or("unknown", |(state, _)| state);
+        let state = SmolStr::from(state);
+        self.observe(at, item.kind.as_str().into(), state);
+        self.tell_parts(&before);
+        if item.kind == ItemKind::SecurityGroup && self.agent.watches_groups() {
+            let users: Vec<SmolStr> = self.state.memory.users.keys().cloned().collect();
+            self.tell_exposure(&users);
+        }
+        if self.state.memory.gone() {
+            self.resource_gone(was_gone);
+        } else {
+            self.judge(|rule| rule.meta().needs.items.contains(&item.kind));
+        }
+    }
+
+    /// Keeps the newer of two items by their own times; of two at the same time the greater.
+    fn replace_thing(&mut self, thing: Thing) -> bool {
+        let known = &mut self.state.memory.thing;
+        let newer = known
+            .as_ref()
+            .is_none_or(|known| (known.at, known) < (thing.at, &thing));
+        if newer {
+            *known = Some(thing);
+        }
+        newer
+    }
+
+    fn take_event(&mut self, event: &Event, at: Timestamp) {
+        self.at = at;
+        self.effects.dirty = true;
+        self.observe(at, event.detail_type.clone(), event.id.clone());
+        let before = self.parts();
+        let was_gone = self.state.memory.gone();
+        let told = if tells_state(event, self.key) {
+            told_state(event)
+        } else {
+            None
+        };
+        let moved = told.is_some_and(|state| self.state.memory.states.see(at, state));
+        if moved {
+            self.tell_parts(&before);
+        }
+        if self.state.memory.gone() {
+            self.resource_gone(was_gone);
+        }
+        let rules: Vec<RuleRef> = self.agent.rules.clone();
+        for rule in rules {
+            let meta = rule.meta();
+            let asked = meta.needs.events.contains(&event.kind) && rule.wants(event);
+            // A change of state concerns whatever judges items.
+            let concerned = asked || (moved && !meta.needs.items.is_empty());
+            if !concerned || !meta.needs.judges(self.key) {
+                continue;
+            }
+            if meta.momentary {
+                self.judge_moment(rule, event, at);
+            } else if !self.state.memory.gone() {
+                self.judge_rule(rule, None);
+            }
+        }
+    }
+
+    fn take_cost(&mut self, line: &CostLine) {
+        let spend = self.state.memory.spend.get_or_insert_default();
+        match spend.upsert(line) {
+            Upsert::Unchanged => return,
+            Upsert::Late => {
+                self.effects.late += 1;
+                return;
+            }
+            Upsert::Changed => {}
+        }
+        self.at = line.start.min(self.now);
+        self.effects.dirty = true;
+        self.observe(
+            self.at,
+            "cost".into(),
+            format_smolstr!("{}", line.effective),
+        );
+        self.judge(|rule| rule.meta().needs.costs);
+    }
+
+    pub(super) fn observe(&mut self, at: Timestamp, what: SmolStr, value: SmolStr) {
+        self.effects.observe.push(Observation { at, what, value });
+    }
+}

@@ -1,0 +1,130 @@
+//! The running process behind the HTTP API.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::Handle;
+use crate::config::{Config, Role};
+use crate::http::{Access, Credential, Inspected, Service, Stored, Stretch, TaskStatus};
+use crate::model::{Recommendation, Topic, Undecodable};
+use crate::ports::{PortResult, TaskId};
+use crate::sources::{Decoded, decode};
+use crate::telemetry::Metrics;
+
+impl Service for Handle {
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+    fn status(&self, refresh: bool) -> PortResult<Vec<TaskStatus>> {
+        let standings = self.standing(refresh)?;
+        Ok(standings
+            .into_iter()
+            .map(|task| TaskStatus {
+                task: TaskId {
+                    agent: task.agent,
+                    partition: task.standing.partition,
+                },
+                live: task.standing.live,
+                parked: task.standing.parked,
+                lag: task.standing.lag,
+                dirty: task.standing.dirty,
+                wake_due: task.standing.wake_due,
+            })
+            .collect())
+    }
+    fn inspect(&self, topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
+        inspect(topic, payload)
+    }
+    fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32> {
+        Handle::publish(self, topic, Some(account), payload).map(|published| published.partition)
+    }
+    fn recommendations(&self) -> PortResult<Vec<Recommendation>> {
+        Handle::recommendations(self)
+    }
+    fn partitions(&self) -> u32 {
+        self.backend.partitions()
+    }
+    fn records(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        limit: usize,
+    ) -> PortResult<Stretch> {
+        stretch(&*self.backend, topic, partition, from, limit)
+    }
+}
+
+/// What a record is, and whose.
+pub fn inspect(topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
+    Ok(match decode(topic, None, Some(payload))? {
+        Decoded::Message(message) => Inspected::Owned(message.account().to_owned()),
+        Decoded::Ignored(reason) => Inspected::Ignored(reason.0),
+    })
+}
+
+/// At most `limit` records of a partition from `from` on.
+pub fn stretch(
+    backend: &dyn super::Backend,
+    topic: Topic,
+    partition: u32,
+    from: u64,
+    limit: usize,
+) -> PortResult<Stretch> {
+    let mut records = Vec::new();
+    let next = backend.scan(topic, partition, from, limit, &mut |record| {
+        records.push(Stored {
+            offset: record.offset,
+            key: record.key.map(<[u8]>::to_vec),
+            payload: record.payload.map(<[u8]>::to_vec),
+            timestamp_ms: record.timestamp_ms,
+        });
+    })?;
+    let (_, end) = backend.bounds(topic, partition)?;
+    Ok(Stretch { records, next, end })
+}
+
+/// Who may do what at the configured address.
+fn access(config: &Config) -> Access {
+    let mut access = Access::new(config.http.listen.ip().is_loopback());
+    for token in &config.auth.tokens {
+        let credential = Credential {
+            name: token.name.clone(),
+            write: token.role >= Role::Write,
+            accounts: token.accounts.clone(),
+            expires_at: token.expires_at,
+        };
+        // `Config::problems` refuses what is no hash; such a token lets nobody in.
+        access.add(token.blake3.expose(), credential);
+    }
+    access
+}
+
+/// Serves the API until `stop` resolves. While it does, a file in the data directory names the
+/// address, so that commands on the same directory find the service.
+pub(super) async fn serve(
+    config: &Config,
+    handle: Arc<Handle>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let listen = config.http.listen;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| {
+            format!(
+                "could not listen on {listen}; set http.listen to a free port, or to port 0 for any"
+            )
+        })?;
+    let address = listener.local_addr()?;
+    let file = config.address_file();
+    std::fs::create_dir_all(&config.data_dir)
+        .and_then(|()| std::fs::write(&file, address.to_string()))
+        .with_context(|| format!("could not write {}", file.display()))?;
+    tracing::info!(%address, "listening");
+    let router = crate::http::router(handle, access(config));
+    let served = crate::http::serve(listener, router, stop).await;
+    // Best effort: a stale file is recognised by nobody answering.
+    let _ = std::fs::remove_file(&file);
+    served.context("the HTTP server ended")
+}

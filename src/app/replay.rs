@@ -1,0 +1,201 @@
+//! Recorded input through the real topology, on a data directory of its own, one thread, in a
+//! fixed order: the same files give the same rows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapters::embedded::{Embedded, EmbeddedOptions};
+use crate::agents::Agent;
+use crate::agents::coordinator::Coordinator;
+use crate::agents::domain::DomainAgent;
+use crate::model::{Finding, Message, Recommendation, Topic};
+use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
+use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
+use crate::sources::{Decoded, decode};
+use crate::telemetry::Metrics;
+use crate::topology::DOMAINS;
+
+/// Records appended in one batch.
+const BATCH_RECORDS: usize = 1_000;
+
+/// How to replay.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayOptions {
+    /// Partitions of every topic.
+    pub partitions: u32,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            partitions: crate::config::PARTITIONS,
+        }
+    }
+}
+
+/// What a replay ended with: the last row of each finding and recommendation, by id.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Findings, open and closed.
+    pub findings: Vec<Finding>,
+    /// Recommendations in every state.
+    pub recommendations: Vec<Recommendation>,
+    /// Dead letters written.
+    pub dead_letters: u64,
+}
+
+/// A replay under way: append everything, then run it to the end.
+pub struct Replay {
+    db: Embedded,
+    options: ReplayOptions,
+    pending: Vec<Outgoing>,
+    clock: SystemClock,
+    metrics: Arc<Metrics>,
+}
+
+impl Replay {
+    /// A replay in `dir`, which should be empty.
+    pub fn open(dir: &Path, options: ReplayOptions) -> anyhow::Result<Self> {
+        let embedded = EmbeddedOptions {
+            partitions: options.partitions,
+            ..EmbeddedOptions::default()
+        };
+        Ok(Self {
+            db: Embedded::open(dir, embedded)?,
+            options,
+            pending: Vec::with_capacity(BATCH_RECORDS),
+            clock: SystemClock::default(),
+            metrics: Arc::new(Metrics::default()),
+        })
+    }
+
+    /// Appends one raw record to its account's partition.
+    pub fn push(&mut self, topic: Topic, key: Option<&str>, payload: &[u8]) -> PortResult<()> {
+        let now_ms = self.clock.now().ms();
+        self.pending.push(super::address(
+            topic,
+            key,
+            payload,
+            self.options.partitions,
+            now_ms,
+        ));
+        if self.pending.len() >= BATCH_RECORDS {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> PortResult<()> {
+        self.db.append_many(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Runs the agents until nothing is left to do. `progress` hears how many records of all
+    /// topics were taken so far.
+    pub fn run(&mut self, progress: &mut dyn FnMut(u64)) -> anyhow::Result<Outcome> {
+        self.flush()?;
+        let mut crew: Vec<Box<dyn Crew>> = Vec::new();
+        for name in DOMAINS {
+            crew.push(self.worker(DomainAgent::new(name))?);
+        }
+        crew.push(self.worker(Coordinator)?);
+        let mut taken = 0;
+        loop {
+            let mut moved = false;
+            for worker in &mut crew {
+                // Each agent goes as far as it can before the next: a fixed order.
+                loop {
+                    let turn = worker.turn()?;
+                    taken += turn.taken as u64;
+                    if turn == Turn::default() {
+                        break;
+                    }
+                    moved = true;
+                    progress(taken);
+                }
+            }
+            if !moved
+                && crew
+                    .iter_mut()
+                    .try_fold(true, |all, worker| worker.quiet().map(|quiet| all && quiet))?
+            {
+                break;
+            }
+        }
+        for worker in crew {
+            worker.finish()?;
+        }
+        self.outcome()
+    }
+
+    fn worker<A: Agent>(&self, agent: A) -> anyhow::Result<Box<dyn Crew>> {
+        let spec = agent.capabilities();
+        let outside = Outside {
+            log: Box::new(self.db.log(spec.name, spec.reads)),
+            store: Arc::new(self.db.clone()),
+            clock: Arc::new(SystemClock::default()),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let options = Options {
+            partitions: self.options.partitions,
+            idle_time: false,
+            ..Options::default()
+        };
+        Ok(Box::new(Worker::new(agent, outside, options)?))
+    }
+
+    /// The last rows of every finding and recommendation, by id.
+    fn outcome(&self) -> anyhow::Result<Outcome> {
+        let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
+        let mut recommendations: BTreeMap<String, Recommendation> = BTreeMap::new();
+        let mut dead_letters = 0;
+        let mut collect =
+            |record: RecordView<'_>| match decode(record.topic, record.key, record.payload) {
+                Ok(Decoded::Message(Message::Finding(row))) => {
+                    findings.insert(row.id.to_string(), *row);
+                }
+                Ok(Decoded::Message(Message::Recommendation(row))) => {
+                    recommendations.insert(row.id.to_string(), *row);
+                }
+                _ => {}
+            };
+        for partition in 0..self.options.partitions {
+            for name in DOMAINS {
+                self.db
+                    .read(Topic::written_by(name), partition, 0, &mut collect)?;
+            }
+            self.db
+                .read(Topic::Recommendations, partition, 0, &mut collect)?;
+            self.db
+                .read(Topic::DeadLetters, partition, 0, &mut |_| dead_letters += 1)?;
+        }
+        Ok(Outcome {
+            findings: findings.into_values().collect(),
+            recommendations: recommendations.into_values().collect(),
+            dead_letters,
+        })
+    }
+}
+
+/// Workers of different agents, side by side.
+trait Crew {
+    fn turn(&mut self) -> PortResult<Turn>;
+    fn quiet(&mut self) -> PortResult<bool>;
+    fn finish(self: Box<Self>) -> PortResult<()>;
+}
+
+impl<A: Agent> Crew for Worker<A> {
+    fn turn(&mut self) -> PortResult<Turn> {
+        Worker::turn(self, Duration::ZERO)
+    }
+    fn quiet(&mut self) -> PortResult<bool> {
+        Ok(self.standing(true)?.iter().all(Standing::quiet))
+    }
+    fn finish(self: Box<Self>) -> PortResult<()> {
+        (*self).shutdown()
+    }
+}

@@ -1,0 +1,142 @@
+#![doc = include_str!("idle_instance.md")]
+
+use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity};
+use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, prices, proposal};
+
+pub(super) const CPU: Metric = Metric {
+    namespace: "AWS/EC2",
+    name: "CPUUtilization",
+};
+pub(super) const NETWORK_IN: Metric = Metric {
+    namespace: "AWS/EC2",
+    name: "NetworkIn",
+};
+pub(super) const NETWORK_OUT: Metric = Metric {
+    namespace: "AWS/EC2",
+    name: "NetworkOut",
+};
+
+/// Look-back in UTC days, today included (Compute Optimizer's default).
+pub(super) const WINDOW_DAYS: i64 = 14;
+/// Hours of data needed (Compute Optimizer).
+const HOURS_MIN: u32 = 30;
+/// Peak CPU of an idle instance, percent (Compute Optimizer).
+const CPU_MAX: f64 = 5.0;
+/// Network bytes a day of an idle instance, both ways (Compute Optimizer: 5 MB).
+pub(super) const NETWORK_DAY_MAX: f64 = 5.0e6;
+
+static META: Meta = Meta {
+    id: "COST-EC2-1",
+    title: "Instance is idle",
+    agent: AgentName::Cost,
+    severity: Severity::Low,
+    needs: Needs {
+        subjects: &["instance"],
+        metrics: &[CPU, NETWORK_IN, NETWORK_OUT],
+        events: &[EventKind::InstanceState],
+        items: &[ItemKind::Instance],
+        ..Needs::NONE
+    },
+    permissions: &["cloudwatch:GetMetricData", "ec2:DescribeInstances"],
+    controls: &[],
+    remediation: "Stop the instance; its volumes are still billed.",
+    since: "0.1.0",
+    reopen_after: 2,
+    clear_after: 2,
+    momentary: false,
+    page: include_str!("idle_instance.md"),
+};
+
+/// COST-EC2-1.
+pub struct IdleInstance;
+
+impl Rule for IdleInstance {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    fn check(&self, case: &Case<'_>) -> Verdict {
+        if matches!(case.memory.state(), Some(("stopped" | "stopping", _))) {
+            return Verdict::Clear;
+        }
+        let Some(cpu) = case.series(CPU) else {
+            return Verdict::Silent;
+        };
+        // The common case, decided by the newest point alone.
+        if cpu
+            .newest()
+            .is_some_and(|point| f64::from(point.max) >= CPU_MAX)
+        {
+            return Verdict::Clear;
+        }
+        let (first, last) = (case.as_of.day() - WINDOW_DAYS + 1, case.as_of.day());
+        let cpu = cpu.days(first, last);
+        let peak = cpu
+            .iter()
+            .map(|(_, day)| f64::from(day.max))
+            .fold(0.0, f64::max);
+        if peak >= CPU_MAX {
+            return Verdict::Clear;
+        }
+        let (Some(inward), Some(outward)) = (case.series(NETWORK_IN), case.series(NETWORK_OUT))
+        else {
+            return Verdict::Silent;
+        };
+        let outward = outward.days(first, last);
+        let busiest = inward
+            .days(first, last)
+            .iter()
+            .map(|(day, inward)| {
+                let out = outward.iter().find(|(other, _)| other == day);
+                inward.sum + out.map_or(0.0, |(_, out)| out.sum)
+            })
+            .chain(outward.iter().map(|(_, out)| out.sum))
+            .fold(0.0, f64::max);
+        if busiest >= NETWORK_DAY_MAX {
+            return Verdict::Clear;
+        }
+        let hours: u32 = cpu.iter().map(|(_, day)| day.hours()).sum();
+        if hours < HOURS_MIN {
+            return Verdict::Silent;
+        }
+        Verdict::found(Self::found(case, peak, busiest, hours))
+    }
+}
+
+impl IdleInstance {
+    fn found(case: &Case<'_>, peak: f64, busiest: f64, hours: u32) -> Found {
+        let mut stop = proposal(ActionKind::Stop, []);
+        let thing = case.thing().filter(|thing| !thing.other_platform);
+        stop.savings = thing
+            .and_then(|thing| prices::instance(&thing.class))
+            .map(|price| prices::instance_savings(price.hour));
+        let megabytes = busiest / 1.0e6;
+        Found::new(
+            prices::severity(stop.savings.as_ref()),
+            format!(
+                "in {hours} h of data over {WINDOW_DAYS} days CPU peaked at {peak:.1} % and the \
+                 busiest day moved {megabytes:.2} MB"
+            ),
+            vec![
+                evidence(
+                    CPU.name,
+                    format!("{peak:.1} % peak"),
+                    format!("{CPU_MAX} %"),
+                    case.as_of,
+                ),
+                evidence(
+                    "NetworkIn + NetworkOut",
+                    format!("{megabytes:.2} MB on the busiest day"),
+                    "5 MB a day",
+                    case.as_of,
+                ),
+            ],
+        )
+        .confidence(if case.subject.region() == "us-east-1" {
+            0.9
+        } else {
+            0.8
+        })
+        .propose(stop)
+    }
+}

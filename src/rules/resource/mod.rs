@@ -1,0 +1,5 @@
+//! Provisioning, configuration, lifecycle, state.
+
+pub mod failed_system_check;
+pub mod long_stopped;
+pub mod missing_tags;

@@ -1,0 +1,160 @@
+//! Spend of one usage by UTC day, in fixed size.
+//!
+//! Cost data is delivered again and again, corrected: a row is upserted by its hash while its
+//! day is fresh. Later the day's sum is final and its rows are forgotten; a row that comes then
+//! is late.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{CostLine, Timestamp, Usd};
+
+use super::stats::Upsert;
+
+/// Days kept: 28 of history and slack.
+pub const DAYS: i64 = 35;
+/// Newest days whose rows are still known one by one.
+pub const FRESH_DAYS: i64 = 5;
+/// Rows known of one day; further ones are counted as late, so that a repeat never adds.
+pub const ROWS: usize = 512;
+
+/// One day.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Day {
+    #[serde(rename = "s")]
+    sum: Usd,
+    /// Amounts by row hash, while fresh.
+    #[serde(default, rename = "r", skip_serializing_if = "BTreeMap::is_empty")]
+    rows: BTreeMap<u64, Usd>,
+}
+
+/// Spend by day.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Spend {
+    #[serde(default, rename = "d")]
+    days: BTreeMap<i64, Day>,
+}
+
+impl Spend {
+    /// Takes a line by its effective cost and the day its charge period begins.
+    pub fn upsert(&mut self, line: &CostLine) -> Upsert {
+        let day = line.start.day();
+        let newest = self
+            .days
+            .last_key_value()
+            .map_or(day, |(newest, _)| *newest);
+        if day <= newest - FRESH_DAYS {
+            return Upsert::Late;
+        }
+        let entry = self.days.entry(day).or_default();
+        match entry.rows.get(&line.row) {
+            Some(known) if *known == line.effective => return Upsert::Unchanged,
+            Some(known) => entry.sum = entry.sum - *known,
+            None if entry.rows.len() >= ROWS => return Upsert::Late,
+            None => {}
+        }
+        entry.rows.insert(line.row, line.effective);
+        entry.sum += line.effective;
+        self.settle(newest.max(day));
+        Upsert::Changed
+    }
+
+    fn settle(&mut self, newest: i64) {
+        while self
+            .days
+            .first_key_value()
+            .is_some_and(|(day, _)| *day <= newest - DAYS)
+        {
+            self.days.pop_first();
+        }
+        for (_, day) in self.days.range_mut(..=(newest - FRESH_DAYS)) {
+            day.rows.clear();
+        }
+    }
+
+    /// The newest day with spend.
+    pub fn newest(&self) -> Option<i64> {
+        self.days.last_key_value().map(|(day, _)| *day)
+    }
+    /// The spend of a day; `None` when nothing was billed, which is not zero.
+    pub fn day(&self, day: i64) -> Option<Usd> {
+        self.days.get(&day).map(|day| day.sum)
+    }
+    /// Days from `first` to `last`, inclusive, days without lines left out.
+    pub fn range(&self, first: i64, last: i64) -> Vec<(i64, f64)> {
+        if first > last {
+            return Vec::new();
+        }
+        self.days
+            .range(first..=last)
+            .map(|(day, spend)| (*day, spend.sum.as_f64()))
+            .collect()
+    }
+}
+
+/// The end of a UTC day.
+pub fn end_of(day: i64) -> Timestamp {
+    Timestamp::from_ms((day + 1).saturating_mul(Timestamp::DAY))
+}
+
+/// An amount for arithmetic, rounded to cents.
+pub fn usd(amount: f64) -> Usd {
+    Usd::new(Decimal::try_from(amount).unwrap_or_default()).cents()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(day: i64, row: u64, mills: i64) -> CostLine {
+        CostLine {
+            account: "1".into(),
+            region: "r".into(),
+            service: "s".into(),
+            usage_type: "u".into(),
+            resource: None,
+            start: Timestamp::from_ms(day * Timestamp::DAY),
+            end: end_of(day),
+            billed: Usd::from_mills(mills),
+            effective: Usd::from_mills(mills),
+            currency: "USD".into(),
+            category: "Usage".into(),
+            row,
+        }
+    }
+
+    #[test]
+    fn a_row_told_twice_adds_once_and_a_corrected_one_replaces() {
+        let mut spend = Spend::default();
+        spend.upsert(&line(1, 7, 1_000));
+        assert_eq!(spend.upsert(&line(1, 7, 1_000)), Upsert::Unchanged);
+        spend.upsert(&line(1, 7, 3_000));
+        spend.upsert(&line(1, 8, 500));
+        assert_eq!(spend.day(1), Some(Usd::from_mills(3_500)));
+    }
+
+    #[test]
+    fn a_settled_day_keeps_its_sum_and_takes_nothing_more() {
+        let mut spend = Spend::default();
+        spend.upsert(&line(1, 1, 1_000));
+        spend.upsert(&line(20, 1, 1_000));
+        assert_eq!(spend.upsert(&line(1, 1, 1_000)), Upsert::Late);
+        assert_eq!(spend.day(1), Some(Usd::from_mills(1_000)));
+    }
+
+    #[test]
+    fn a_day_with_too_many_rows_stays_bounded_and_repeats_never_add() {
+        let mut spend = Spend::default();
+        for row in 0..2_000 {
+            spend.upsert(&line(1, row, 1));
+        }
+        let before = spend.clone();
+        for row in 0..2_000 {
+            spend.upsert(&line(1, row, 1));
+        }
+        assert_eq!(spend, before);
+        assert_eq!(spend.day(1), Some(Usd::from_mills(ROWS as i64)));
+    }
+}

@@ -1,0 +1,95 @@
+//! The order in which a task takes its topics' records: by event time.
+
+use crate::agents::{Agent, Input, Keys};
+use crate::model::{Message, Topic};
+use crate::ports::Log;
+
+use super::task::{Content, Planned, Task};
+use super::worker::Shared;
+
+/// Moves queued records into the plan, smallest event time first.
+///
+/// A topic that is empty here but known to lag is waited for, within a bound: catching up after
+/// an outage sees facts in about the order they happened.
+pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn Log, now_ms: u64) {
+    while task.plan.len() < shared.options.plan_records_max {
+        let head = task
+            .queues
+            .iter()
+            .filter_map(|(topic, queue)| Some((queue.items.front()?.at, *topic)))
+            .min();
+        let Some((_, topic)) = head else {
+            task.waiting_ms = None;
+            return;
+        };
+        if lagging_topic(shared, task, log) {
+            let since = *task.waiting_ms.get_or_insert(now_ms);
+            if now_ms.saturating_sub(since) < shared.options.merge_wait_ms {
+                return;
+            }
+        } else {
+            task.waiting_ms = None;
+        }
+        let Some(queued) = task
+            .queues
+            .get_mut(&topic)
+            .and_then(|queue| queue.items.pop_front())
+        else {
+            return;
+        };
+        let mut planned = Planned {
+            topic,
+            queued,
+            routes: smallvec::SmallVec::new(),
+        };
+        route(shared, &mut planned);
+        task.plan.push_back(planned);
+    }
+}
+
+/// Whether some topic has nothing at hand although the log is known to hold more of it.
+fn lagging_topic<A: Agent>(shared: &Shared<A>, task: &Task<A>, log: &dyn Log) -> bool {
+    task.queues.iter().any(|(topic, queue)| {
+        queue.items.is_empty()
+            && *topic != shared.spec.writes
+            && log
+                .end(*topic, task.id.partition)
+                .is_some_and(|end| queue.next < end)
+    })
+}
+
+fn route<A: Agent>(shared: &Shared<A>, planned: &mut Planned) {
+    let Content::Message(message) = &planned.queued.content else {
+        return;
+    };
+    let mut keys = Keys::new();
+    if let Message::Facts(facts) = message {
+        for (index, fact) in facts.iter().enumerate() {
+            shared.agent.route(Input::Fact(fact), &mut keys);
+            planned
+                .routes
+                .extend(keys.drain(..).map(|key| (index, key)));
+        }
+    } else {
+        shared.agent.route(Input::Message(message), &mut keys);
+        planned.routes.extend(keys.drain(..).map(|key| (0, key)));
+    }
+}
+
+/// The lag of a task by topic, in records, as far as the log's ends are known.
+pub(super) fn lag<A: Agent>(task: &Task<A>, log: &dyn Log) -> Vec<(Topic, u64)> {
+    task.queues
+        .iter()
+        .map(|(topic, queue)| {
+            let taken = task.meta.positions.get(topic).copied().unwrap_or(0).max(
+                if queue.items.is_empty() && task.plan.is_empty() {
+                    queue.next
+                } else {
+                    0
+                },
+            );
+            let end = log.end(*topic, task.id.partition).unwrap_or(taken);
+            (*topic, end.saturating_sub(taken))
+        })
+        .collect()
+}

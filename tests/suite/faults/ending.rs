@@ -1,0 +1,146 @@
+//! What a run ended with, in a form in which two runs can be compared.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use skyherd::app::{Replay, ReplayOptions};
+use skyherd::model::{
+    AgentName, Finding, FindingStatus, Recommendation, RecommendationState, Topic,
+};
+
+use super::loader::Raw;
+use crate::harness::{Broker, Record};
+
+/// Open findings and recommendations by id.
+///
+/// Left out is what a replay may rightly count differently: epochs, sequence numbers and revisions (an edge published
+/// twice is one edge), and the time of the last row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) findings: BTreeMap<String, String>,
+    pub(crate) recommendations: BTreeMap<String, String>,
+}
+
+impl Ending {
+    /// The undisturbed run: the same records through the embedded topology.
+    pub(crate) fn embedded(records: &[Raw], partitions: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut replay = Replay::open(folder.path(), ReplayOptions { partitions }).unwrap();
+        for raw in records {
+            replay
+                .push(raw.topic, Some(&raw.account), &raw.payload)
+                .unwrap();
+        }
+        let outcome = replay.run(&mut |_| {}).unwrap();
+        Self::of(&outcome.findings, &outcome.recommendations)
+    }
+
+    /// What Kafka holds, read by Kafka's own console consumer.
+    pub(crate) fn on(broker: &Broker) -> Self {
+        let mut findings: Vec<Finding> = Vec::new();
+        for agent in AgentName::ALL {
+            if agent != AgentName::Coordinator {
+                let records = broker.console_consumer(Topic::written_by(agent).as_str());
+                findings.extend(newest(&records, |row: &Finding| (row.epoch, row.seq)));
+            }
+        }
+        let records = broker.console_consumer(Topic::Recommendations.as_str());
+        let recommendations = newest(&records, |row: &Recommendation| (row.epoch, row.seq));
+        Self::of(&findings, &recommendations)
+    }
+
+    /// From rows, the newest of each id.
+    pub(crate) fn of(findings: &[Finding], recommendations: &[Recommendation]) -> Self {
+        let findings = findings
+            .iter()
+            .filter(|row| row.status == FindingStatus::Open)
+            .map(|row| (row.id.to_string(), finding_line(row)))
+            .collect();
+        let recommendations = recommendations
+            .iter()
+            .filter(|row| row.state != RecommendationState::Resolved)
+            .map(|row| (row.id.to_string(), recommendation_line(row)))
+            .collect();
+        Self {
+            findings,
+            recommendations,
+        }
+    }
+
+    /// Panics with the lines that differ, each under the run that has it.
+    pub(crate) fn assert_equals(&self, undisturbed: &Self, what: &str) {
+        let mut text = String::new();
+        for (mine, theirs) in [
+            (&self.findings, &undisturbed.findings),
+            (&self.recommendations, &undisturbed.recommendations),
+        ] {
+            for (id, line) in mine {
+                if theirs.get(id) != Some(line) {
+                    writeln!(text, "only {what}: {id} {line}").expect("text grows");
+                }
+            }
+            for (id, line) in theirs {
+                if mine.get(id) != Some(line) {
+                    writeln!(text, "only undisturbed: {id} {line}").expect("text grows");
+                }
+            }
+        }
+        assert!(text.is_empty(), "{what} ended otherwise:\n{text}");
+        assert!(
+            !self.findings.is_empty() && !self.recommendations.is_empty(),
+            "{what}: both runs ended with nothing, which proves nothing"
+        );
+    }
+}
+
+fn finding_line(row: &Finding) -> String {
+    format!(
+        "{} {} episode {} from {} {} owner {} | {}",
+        row.rule,
+        row.subject,
+        row.episode,
+        row.opened_at,
+        row.severity.as_str(),
+        row.owner,
+        row.why
+    )
+}
+
+fn recommendation_line(row: &Recommendation) -> String {
+    format!(
+        "{:?} {:?} {} cycle {} {} findings {:?} targets {:?} savings {:?}",
+        row.state,
+        row.action,
+        row.owner,
+        row.cycle,
+        row.severity.as_str(),
+        row.findings,
+        row.targets,
+        row.savings
+    )
+}
+
+/// As a reader of the topic does: of each key the row with the greatest (epoch, seq), and none after a tombstone.
+fn newest<T: serde::de::DeserializeOwned>(
+    records: &[Record],
+    rank: impl Fn(&T) -> (u64, u64),
+) -> Vec<T> {
+    let mut rows: BTreeMap<Vec<u8>, T> = BTreeMap::new();
+    for record in records {
+        let key = record
+            .key
+            .clone()
+            .expect("rows of compacted topics have a key");
+        let Some(payload) = &record.payload else {
+            rows.remove(&key);
+            continue;
+        };
+        let row: T = serde_json::from_slice(payload).unwrap_or_else(|error| {
+            panic!("{error} in {}", String::from_utf8_lossy(payload));
+        });
+        if rows.get(&key).is_none_or(|known| rank(&row) >= rank(known)) {
+            rows.insert(key, row);
+        }
+    }
+    rows.into_values().collect()
+}

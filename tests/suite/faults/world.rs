@@ -1,0 +1,293 @@
+//! A Kafka, a Redis and `skyherd run` processes on them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use skyherd::model::AgentName;
+
+use super::ending::Ending;
+use super::loader::Raw;
+use crate::harness::proc::get;
+use crate::harness::{
+    DEADLINE, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
+};
+
+/// What differs from a plain world.
+#[derive(Clone, Debug)]
+pub(crate) struct WorldOptions {
+    pub(crate) partitions: u32,
+    pub(crate) kafka: KafkaOptions,
+    pub(crate) redis: RedisOptions,
+    /// Further lines of every configuration file; top-level settings first, then tables.
+    pub(crate) config: String,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            partitions: 8,
+            kafka: KafkaOptions::default(),
+            redis: RedisOptions::default(),
+            config: String::new(),
+        }
+    }
+}
+
+/// Servers of this test's own and the nodes it started, by name.
+pub(crate) struct World {
+    pub(crate) kafka: Kafka,
+    pub(crate) redis: Redis,
+    nodes: BTreeMap<String, Node>,
+    options: WorldOptions,
+    folder: TempDir,
+}
+
+struct Node {
+    process: Option<Proc>,
+    listen: String,
+    config: PathBuf,
+    agents: Option<String>,
+}
+
+impl World {
+    /// Starts both servers and has `skyherd topics apply` create the topics; `None` after saying what is absent.
+    pub(crate) fn start(options: WorldOptions) -> Option<Self> {
+        let kafka = Kafka::start(&options.kafka)?;
+        let redis = Redis::start(&options.redis)?;
+        let world = Self {
+            kafka,
+            redis,
+            nodes: BTreeMap::new(),
+            options,
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        };
+        let (config, _) = world.configure("topics");
+        let config = config.to_string_lossy().into_owned();
+        let done = Proc::run(
+            ["topics", "apply", "--config", &config],
+            world.folder.path(),
+            "",
+        );
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        Some(world)
+    }
+
+    /// Starts a process of that name, with all agents or those of the list; its configuration and ports stay its own
+    /// when it is started again.
+    pub(crate) fn run(&mut self, name: &str, agents: Option<&str>) {
+        self.run_with(name, agents, &[]);
+    }
+
+    /// As [`World::run`], with environment variables (`SKYHERD_TEST_FAILPOINT`).
+    pub(crate) fn run_with(
+        &mut self,
+        name: &str,
+        agents: Option<&str>,
+        environment: &[(&str, &str)],
+    ) {
+        if !self.nodes.contains_key(name) {
+            let (config, listen) = self.configure(name);
+            let node = Node {
+                process: None,
+                listen,
+                config,
+                agents: agents.map(str::to_owned),
+            };
+            self.nodes.insert(name.to_owned(), node);
+        }
+        let node = self.nodes.get_mut(name).expect("it was put in above");
+        let mut args = vec!["run".to_owned(), "--config".to_owned()];
+        args.push(node.config.to_string_lossy().into_owned());
+        if let Some(agents) = &node.agents {
+            args.extend(["--agents".to_owned(), agents.clone()]);
+        }
+        node.process = Some(Proc::spawn(args, environment));
+    }
+
+    /// The process of that name.
+    pub(crate) fn node(&mut self, name: &str) -> &mut Proc {
+        let node = self
+            .nodes
+            .get_mut(name)
+            .unwrap_or_else(|| panic!("{name} was never started"));
+        node.process
+            .as_mut()
+            .unwrap_or_else(|| panic!("{name} does not run"))
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self, name: &str) {
+        self.node(name).kill();
+        self.gone(name);
+    }
+
+    /// SIGTERM; panics unless it ends with 0.
+    pub(crate) fn stop(&mut self, name: &str) {
+        let status = self.node(name).stop();
+        assert!(
+            status.success(),
+            "{name}: {status}\n{}",
+            self.node(name).log()
+        );
+        self.gone(name);
+    }
+
+    /// Waits for a process that ends by itself, as at a failpoint.
+    pub(crate) fn await_end(&mut self, name: &str) {
+        let process = self.node(name);
+        await_until("the end of the process", DEADLINE, || process.ended());
+        self.gone(name);
+    }
+
+    fn gone(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.process = None;
+        }
+    }
+
+    /// Records this process has taken from all topics since it started; 0 while it does not answer.
+    pub(crate) fn taken(&self, name: &str) -> u64 {
+        self.metric(name, "skyherd_records_taken_total")
+    }
+
+    /// The sum of a metric over its labels; 0 while the process does not answer.
+    pub(crate) fn metric(&self, name: &str, metric: &str) -> u64 {
+        let Ok((200, text)) = get(&format!("http://{}/metrics", self.nodes[name].listen)) else {
+            return 0;
+        };
+        text.lines()
+            .filter_map(|line| {
+                let rest = line.strip_prefix(metric)?;
+                let value = match rest.strip_prefix('{') {
+                    Some(labelled) => labelled.rsplit_once("} ")?.1,
+                    None => rest.strip_prefix(' ')?,
+                };
+                value.trim().parse::<f64>().ok()
+            })
+            .sum::<f64>() as u64
+    }
+
+    /// How much of `inputs` (see [`inputs`]) the running processes have taken together, 0 to 1; `None` while not every
+    /// task has an owner that answers.
+    pub(crate) fn progress(&self, inputs: u64) -> Option<f64> {
+        let mut tasks = 0;
+        let mut lag = 0;
+        for node in self.nodes.values().filter(|node| node.process.is_some()) {
+            let (_, body) = get(&format!("http://{}/readyz?quiesced", node.listen)).ok()?;
+            let body: serde_json::Value = serde_json::from_str(&body).ok()?;
+            tasks += body["tasks"].as_u64()?;
+            lag += body["lag"].as_u64()?;
+        }
+        let all = u64::from(self.options.partitions) * AgentName::ALL.len() as u64;
+        (tasks == all).then(|| 1.0 - lag as f64 / inputs as f64)
+    }
+
+    /// Waits until that share of the inputs is taken.
+    pub(crate) fn await_progress(&mut self, inputs: u64, share: f64) {
+        await_until("the processes take their records", QUIESCED, || {
+            for (name, node) in &mut self.nodes {
+                if let Some(process) = &mut node.process
+                    && let Some(status) = process.ended()
+                {
+                    panic!("{name} ended ({status}):\n{}", process.log());
+                }
+            }
+            self.progress(inputs).filter(|progress| *progress >= share)
+        });
+    }
+
+    /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
+    /// publishes last is another's input.
+    pub(crate) fn await_quiesced(&mut self) {
+        let deadline = Instant::now() + QUIESCED;
+        let mut agreed = 0;
+        while agreed < 2 {
+            let waiting: Vec<String> = self.waiting();
+            agreed = if waiting.is_empty() { agreed + 1 } else { 0 };
+            assert!(
+                Instant::now() < deadline,
+                "not quiesced in {QUIESCED:?}: {waiting:#?}"
+            );
+            if !waiting.is_empty() {
+                std::thread::sleep(crate::harness::service::POLL);
+            }
+        }
+    }
+
+    fn waiting(&mut self) -> Vec<String> {
+        let mut waiting = Vec::new();
+        for (name, node) in &mut self.nodes {
+            let Some(process) = &mut node.process else {
+                continue;
+            };
+            if let Some(status) = process.ended() {
+                panic!("{name} ended ({status}):\n{}", process.log());
+            }
+            match get(&format!("http://{}/readyz?quiesced", node.listen)) {
+                Ok((200, _)) => {}
+                Ok((status, body)) => waiting.push(format!("{name}: {status} {body}")),
+                Err(error) => waiting.push(format!("{name}: {error}")),
+            }
+        }
+        waiting
+    }
+
+    /// What the topics hold now.
+    pub(crate) fn ending(&self) -> Ending {
+        Ending::on(&self.kafka)
+    }
+
+    /// Writes a node's configuration; gives its path and where it listens.
+    fn configure(&self, name: &str) -> (PathBuf, String) {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let data = self.folder.path().join(name);
+        let mut text = String::new();
+        let partitions = self.options.partitions;
+        writeln!(
+            text,
+            "node = {name:?}\npartitions = {partitions}\ndata_dir = '{}'",
+            data.display()
+        )
+        .expect("text grows");
+        writeln!(text, "{}", self.options.config).expect("text grows");
+        writeln!(text, "[http]\nlisten = {listen:?}").expect("text grows");
+        writeln!(text, "[redis]\nurls = [{:?}]", self.redis.url()).expect("text grows");
+        if self.options.redis.cluster {
+            writeln!(text, "mode = \"cluster\"").expect("text grows");
+        }
+        if self.options.redis.secure {
+            let authority = &self.redis.certs().authority;
+            writeln!(text, "ca_file = '{}'", authority.display()).expect("text grows");
+        }
+        let secure = self.options.kafka.sasl.is_some();
+        let brokers = if secure {
+            &self.kafka.secure().bootstrap
+        } else {
+            &self.kafka.bootstrap
+        };
+        writeln!(text, "[kafka]\nbrokers = [{brokers:?}]\n[kafka.properties]").expect("text grows");
+        if secure {
+            for (property, value) in self.kafka.secure().client_properties() {
+                writeln!(text, "{property:?} = {value:?}").expect("text grows");
+            }
+        }
+        let path = self.folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, text).expect("the folder can be written");
+        (path, listen)
+    }
+}
+
+/// Longest a disturbed run may take to come to rest.
+const QUIESCED: Duration = Duration::from_mins(3);
+
+/// Takings that the records make, for [`World::progress`]: a record counts once for each agent that reads its topic.
+pub(crate) fn inputs(records: &[Raw]) -> u64 {
+    records
+        .iter()
+        .map(|raw| skyherd::topology::readers(raw.topic).len() as u64)
+        .sum()
+}
