@@ -35,7 +35,7 @@ pub struct FindingMemory {
     /// Edges so far.
     #[serde(default)]
     pub seq: u64,
-    /// When it was closed.
+    /// When it was closed, by the task's clock; its retention counts from here.
     #[serde(default)]
     pub closed_at: Option<Timestamp>,
     /// Facts its row was made from, to see whether they changed.
