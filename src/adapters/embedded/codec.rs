@@ -161,9 +161,12 @@ pub(super) fn encode_record(record: &Outgoing) -> Vec<u8> {
         Vec::with_capacity(head + headers.sum::<usize>() + payload.map_or(0, <[u8]>::len));
     value.push(FORM);
     value.push(
-        u8::from(record.timestamp_ms.is_some()) * HAS_TIME
-            | u8::from(record.key.is_some()) * HAS_KEY
-            | u8::from(payload.is_some()) * HAS_PAYLOAD,
+        if record.timestamp_ms.is_some() {
+            HAS_TIME
+        } else {
+            0
+        } | if record.key.is_some() { HAS_KEY } else { 0 }
+            | if payload.is_some() { HAS_PAYLOAD } else { 0 },
     );
     if let Some(at) = record.timestamp_ms {
         value.extend_from_slice(&at.to_le_bytes());

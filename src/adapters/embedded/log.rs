@@ -102,7 +102,7 @@ impl Log for EmbeddedLog {
                 (0..self.db.partitions()).collect(),
             )));
         }
-        let deadline = Instant::now() + wait;
+        let deadline = super::deadline(wait);
         loop {
             let seen = self.db.appended();
             if self.sweep(max, sink)? > 0 {

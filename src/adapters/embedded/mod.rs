@@ -104,6 +104,12 @@ struct Bounds {
     end: AtomicU64,
 }
 
+/// A day for what would be longer: callers wait again.
+fn deadline(within: Duration) -> Instant {
+    const LONGEST: Duration = Duration::from_secs(86_400);
+    Instant::now() + within.min(LONGEST)
+}
+
 /// A failure of the database: it takes no more writes until it is opened again.
 fn broken(dir: &Path, what: &str, error: &fjall::Error) -> PortError {
     PortError::Fatal(format!(
@@ -166,7 +172,7 @@ impl Embedded {
 
     /// Waits until something was appended after `seen` was taken, at most `within`.
     pub fn wait_appended(&self, seen: u64, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
+        let deadline = deadline(within);
         let mut appended = self.0.appended.lock();
         while *appended == seen {
             if self

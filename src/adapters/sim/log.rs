@@ -120,7 +120,7 @@ impl SimLog {
 
     /// Chooses what to deliver: bursts of random topic partitions, each in order, some late.
     fn choose(&mut self, state: &mut State, max: usize) -> Vec<Delivered> {
-        let target = if state.rng.one_in(2) {
+        let target = if max == 0 || state.rng.one_in(2) {
             max
         } else {
             1 + state.rng.below(max)
@@ -411,7 +411,7 @@ impl Appender for SimAppender {
         let mut state = self.handle.world.0.lock();
         let After(failure) = state.call(self.caller)?;
         match failure {
-            Some(PortError::Lost(_) | PortError::Fatal(_)) => state.abandon(self.handle.id),
+            Some(PortError::Lost(_)) => state.abandon(self.handle.id),
             _ => state.send(self.handle.id, usize::MAX),
         }
         After(failure).then(())

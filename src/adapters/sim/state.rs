@@ -43,6 +43,8 @@ pub(super) struct State {
     pub producers: BTreeMap<u64, Producer>,
     pub memory: BTreeMap<TaskId, Arc<TaskMemory>>,
     pub snapshots: VecDeque<BTreeMap<TaskId, Arc<TaskMemory>>>,
+    /// Processes that die as soon as the present call is done.
+    doomed: Vec<u32>,
     /// The life each process is in.
     lives: BTreeMap<u32, u64>,
     /// Consumers by process, to be silenced when it dies.
@@ -66,6 +68,7 @@ impl State {
             producers: BTreeMap::new(),
             memory: BTreeMap::new(),
             snapshots: VecDeque::new(),
+            doomed: Vec::new(),
             lives: BTreeMap::new(),
             consumers: BTreeSet::new(),
             ids: 0,
@@ -78,6 +81,7 @@ impl State {
     }
 
     pub(super) fn caller(&mut self, process: u32) -> Caller {
+        self.bury();
         Caller {
             process: Some(process),
             life: *self.lives.entry(process).or_default(),
@@ -86,6 +90,7 @@ impl State {
 
     /// Begins a port call: counts it, lets what is due happen, and decides whether it fails.
     pub(super) fn call(&mut self, caller: Caller) -> PortResult<After> {
+        self.bury();
         self.calls += 1;
         self.now_us += CALL_US;
         self.snapshot_when_due();
@@ -129,11 +134,18 @@ impl State {
         let Some(process) = caller.process else {
             return Ok(After(None));
         };
-        self.kill(process);
         if failure == Fuse::KillBefore {
+            self.kill(process);
             Err(killed(process))
         } else {
+            self.doomed.push(process);
             Ok(After(Some(killed(process))))
+        }
+    }
+
+    fn bury(&mut self) {
+        for process in std::mem::take(&mut self.doomed) {
+            self.kill(process);
         }
     }
 

@@ -4,6 +4,8 @@ use skyherd::adapters::embedded::{Embedded, EmbeddedOptions, Keep, OpenError};
 use skyherd::ports::{Committed, PortError, RECENT_CAPACITY};
 use tempfile::TempDir;
 
+use std::time::Instant;
+
 use super::*;
 
 struct EmbeddedWorld {
@@ -51,8 +53,12 @@ conforms!(embedded_conforms, super::EmbeddedWorld);
 
 /// Set for the child process that is killed: the directory it works in.
 const VICTIM: &str = "SKYHERD_TEST_VICTIM_DIR";
-/// Checkpoints after which the child is killed.
-const CHECKPOINTS_BEFORE_KILL: usize = 40;
+/// How often a child is killed, each time at another phase of a checkpoint.
+const KILLS: u32 = 12;
+/// Checkpoints before that, the last two of which tell how long one takes.
+const WARM: usize = 5;
+/// Bytes of state a checkpoint, so many that a kill nearly always comes in the middle of one.
+const BALLAST_BYTES: usize = 2_000_000;
 
 fn opened(dir: &TempDir) -> Embedded {
     Embedded::open(dir.path(), options(PARTITIONS)).unwrap()
@@ -93,14 +99,17 @@ fn work_until_killed(dir: &str) {
     use std::io::Write as _;
     let db = Embedded::open(dir, options(PARTITIONS)).unwrap();
     let mut owner = db.acquire(task(0), 0).unwrap();
+    // Incompressible, or the journal would hardly have to write it.
+    let mut hash = blake3::Hasher::new().finalize_xof();
+    let mut ballast = vec![0; BALLAST_BYTES];
+    hash.fill(&mut ballast);
     for n in 0_i64.. {
         let mut next = checkpoint(task(0), &owner, &n.to_string());
         let text = n.to_string();
         next.outputs = vec![record(Topic::FindingsResource, 0, &text)];
-        // Large enough that a checkpoint is several writes of the journal's buffer.
         next.states = vec![
             (subject("number"), Some(text.clone().into_bytes())),
-            (subject("ballast"), Some(vec![n as u8; 100_000])),
+            (subject("ballast"), Some(ballast.clone())),
         ];
         next.recent = vec![(subject("number"), vec![text.into_bytes()])];
         next.wakes = vec![(subject("number"), Some(at(n)))];
@@ -118,7 +127,7 @@ fn a_killed_process_leaves_every_acknowledged_checkpoint_whole() {
         return work_until_killed(&dir);
     }
     let dir = tempfile::tempdir().unwrap();
-    for _ in 0..3 {
+    for kill in 1..=KILLS {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -132,7 +141,16 @@ fn a_killed_process_leaves_every_acknowledged_checkpoint_whole() {
             .unwrap();
         let lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = lines.map_while(Result::ok);
-        let acknowledged = said.by_ref().take(CHECKPOINTS_BEFORE_KILL).last();
+        let mut acknowledged = None;
+        let mut times = Vec::new();
+        for line in said.by_ref().take(WARM) {
+            acknowledged = Some(line);
+            times.push(Instant::now());
+        }
+        let phase = (times[WARM - 1] - times[WARM - 2]) * kill / KILLS;
+        while times[WARM - 1].elapsed() < phase {
+            std::hint::spin_loop();
+        }
         child.kill().unwrap();
         let last = said.last().or(acknowledged).unwrap();
         child.wait().unwrap();
@@ -309,11 +327,13 @@ fn a_waiting_poll_is_woken_by_an_append() {
 fn appends_from_many_threads_leave_no_hole() {
     let dir = tempfile::tempdir().unwrap();
     let db = opened(&dir);
+    let together = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         for writer in 0..4 {
-            let db = &db;
+            let (db, together) = (&db, &together);
             scope.spawn(move || {
-                for n in 0..100 {
+                together.wait();
+                for n in 0..1_000 {
                     let one = keyed("k", Some(&format!("{writer} {n}")), n);
                     db.append_many([&one, &one]).unwrap();
                 }
@@ -321,7 +341,7 @@ fn appends_from_many_threads_leave_no_hole() {
         }
     });
     let found = findings(&db);
-    assert!(found.iter().map(|(offset, _)| *offset).eq(0..800));
+    assert!(found.iter().map(|(offset, _)| *offset).eq(0..8_000));
     for pair in found.chunks(2) {
         assert_eq!(pair[0].1, pair[1].1);
     }

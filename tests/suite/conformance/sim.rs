@@ -281,3 +281,41 @@ fn compaction_leaves_the_last_record_of_each_key_at_its_offset() {
     let next = log.read(Topic::FindingsResource, 0, 0, &mut |_| {});
     assert_eq!(next.unwrap(), 3);
 }
+
+#[test]
+fn a_process_that_dies_after_a_settle_has_settled() {
+    for (fuse, least) in [(Fuse::KillBefore, 0), (Fuse::KillAfter, 10)] {
+        let world = world_of(3, Rates::default());
+        let log = world.log(AGENT, 0, &READS);
+        let appender = log.appender();
+        for n in 0..10 {
+            let record = record(Topic::FindingsResource, 0, &n.to_string());
+            appender.append(1, &record).unwrap();
+        }
+        world.fuse(world.calls() + 1, fuse);
+        assert!(appender.settle(1, SETTLE).is_err());
+        drop((log, appender));
+        let there = world.records(Topic::FindingsResource, 0).len();
+        assert!((least..=10).contains(&there), "{there} after {fuse:?}");
+    }
+}
+
+#[test]
+fn a_loss_at_settle_is_reported_once_and_leaves_a_part() {
+    let mut losses = 0;
+    for seed in 0..20 {
+        let world = world_of(seed, Rates::default());
+        let log = world.log(AGENT, 0, &READS);
+        let appender = log.appender();
+        for n in 0..10 {
+            let record = record(Topic::FindingsResource, 0, &n.to_string());
+            appender.append(1, &record).unwrap();
+        }
+        world.fuse(world.calls() + 1, Fuse::Lost);
+        let lost = appender.settle(1, SETTLE);
+        assert!(matches!(lost, Err(PortError::Lost(_))), "{lost:?}");
+        appender.settle(1, SETTLE).unwrap();
+        losses += usize::from(world.records(Topic::FindingsResource, 0).len() < 10);
+    }
+    assert!(losses > 0, "no loss lost anything");
+}

@@ -223,7 +223,7 @@ pub(crate) fn wakes_come_oldest_first_and_survive_a_restart(world: &mut impl Wor
     let owner = store.acquire(task(0), 0).unwrap();
     let mut first = checkpoint(task(0), &owner, "first");
     first.wakes = vec![
-        (subject("late"), Some(at(3_000))),
+        (subject("a: late"), Some(at(3_000))),
         (subject("before the epoch"), Some(at(-5))),
         (subject("early"), Some(at(200))),
     ];
@@ -234,7 +234,7 @@ pub(crate) fn wakes_come_oldest_first_and_survive_a_restart(world: &mut impl Wor
     let expected = [
         (at(-5), subject("before the epoch")),
         (at(200), subject("early")),
-        (at(3_000), subject("late")),
+        (at(3_000), subject("a: late")),
     ];
     assert_eq!(wakes, expected);
 }
