@@ -106,7 +106,7 @@ struct Bounds {
 
 /// A day for what would be longer: callers wait again.
 fn deadline(within: Duration) -> Instant {
-    const LONGEST: Duration = Duration::from_secs(86_400);
+    const LONGEST: Duration = Duration::from_hours(24);
     Instant::now() + within.min(LONGEST)
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fault::After;
 use super::group::Standing;
-use super::state::{Producer, State};
+use super::producer::{ProducerHandle, SimAppender};
+use super::state::State;
 use super::{Caller, SimWorld};
 use crate::model::{AgentName, Topic};
 use crate::ports::{
@@ -55,20 +55,10 @@ impl SimLog {
         consumer: u64,
         reads: &[Topic],
     ) -> Self {
-        let mut state = world.0.lock();
-        let id = state.next_id();
-        let producer = Producer {
-            process: caller.process,
-            ..Producer::default()
-        };
-        state.producers.insert(id, producer);
-        state.consumers.insert((member, agent, consumer));
-        drop(state);
+        let producer = Arc::new(ProducerHandle::new(&world, caller));
+        world.0.lock().consumers.insert((member, agent, consumer));
         Self {
-            producer: Arc::new(ProducerHandle {
-                world: world.clone(),
-                id,
-            }),
+            producer,
             world,
             caller,
             agent,
@@ -204,7 +194,7 @@ impl Log for SimLog {
         let world = self.world.clone();
         let mut state = world.0.lock();
         let after = state.call(self.caller)?;
-        state.send_some(self.producer.id);
+        state.send_some(self.producer.id());
         if self.closed {
             return Ok(None);
         }
@@ -320,10 +310,7 @@ impl Log for SimLog {
     }
 
     fn appender(&self) -> Arc<dyn Appender> {
-        Arc::new(SimAppender {
-            handle: self.producer.clone(),
-            caller: self.caller,
-        })
+        Arc::new(SimAppender::new(self.producer.clone(), self.caller))
     }
 
     fn report(&mut self, _partition: u32, _positions: &Positions) {}
@@ -352,68 +339,5 @@ impl Drop for SimLog {
         if let Some(group) = state.groups.get_mut(&self.agent) {
             group.silence(self.member, self.consumer, now_us);
         }
-    }
-}
-
-/// Ends the producer with its last handle: some of what it held arrives.
-struct ProducerHandle {
-    world: SimWorld,
-    id: u64,
-}
-
-impl Drop for ProducerHandle {
-    fn drop(&mut self) {
-        let mut state = self.world.0.lock();
-        state.abandon(self.id);
-        state.producers.remove(&self.id);
-    }
-}
-
-/// The producer of a simulated consumer's process. Records become visible between the append
-/// and the settle.
-#[derive(Clone)]
-pub struct SimAppender {
-    handle: Arc<ProducerHandle>,
-    caller: Caller,
-}
-
-impl Appender for SimAppender {
-    fn atomic(&self) -> bool {
-        false
-    }
-
-    /// Keeps the promise that a transient failure took nothing.
-    fn append(&self, _batch: u64, record: &Outgoing) -> PortResult<()> {
-        let mut state = self.handle.world.0.lock();
-        let After(failure) = state.call(self.caller)?;
-        if let Some(transient @ PortError::Transient(_)) = failure {
-            return Err(transient);
-        }
-        state.check_partition(record.partition)?;
-        let queue_max = state.options.queue_max;
-        let Some(producer) = state.producers.get_mut(&self.handle.id) else {
-            return Err(PortError::Fatal("this producer has ended".into()));
-        };
-        if producer.pending.len() >= queue_max {
-            let full = format!("the producer holds {queue_max} records");
-            state.send_some(self.handle.id);
-            return Err(PortError::Transient(full));
-        }
-        producer.pending.push_back(record.clone());
-        if state.rng.one_in(4) {
-            state.send_some(self.handle.id);
-        }
-        After(failure).then(())
-    }
-
-    /// A loss is a record that failed for good: what was before it arrives, the rest does not.
-    fn settle(&self, _batch: u64, _within: Duration) -> PortResult<()> {
-        let mut state = self.handle.world.0.lock();
-        let After(failure) = state.call(self.caller)?;
-        match failure {
-            Some(PortError::Lost(_)) => state.abandon(self.handle.id),
-            _ => state.send(self.handle.id, usize::MAX),
-        }
-        After(failure).then(())
     }
 }

@@ -11,6 +11,7 @@
 mod fault;
 mod group;
 mod log;
+mod producer;
 mod rng;
 mod state;
 mod store;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use fault::{Fault, Fuse, Rates};
-pub use log::{SimAppender, SimLog};
+pub use log::SimLog;
+pub use producer::SimAppender;
 pub use store::{SimStore, TaskMemory};
 
 use crate::model::{AgentName, Timestamp, Topic};

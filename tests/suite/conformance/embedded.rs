@@ -96,7 +96,6 @@ fn findings(db: &Embedded) -> Vec<(u64, Option<String>)> {
 /// Checkpoint after checkpoint, each with one output, one state, one observation and one wake
 /// that all say the same number; prints a number when its checkpoint was acknowledged.
 fn work_until_killed(dir: &str) {
-    use std::io::Write as _;
     let db = Embedded::open(dir, options(PARTITIONS)).unwrap();
     let mut owner = db.acquire(task(0), 0).unwrap();
     // Incompressible, or the journal would hardly have to write it.
@@ -115,8 +114,7 @@ fn work_until_killed(dir: &str) {
         next.wakes = vec![(subject("number"), Some(at(n)))];
         assert_eq!(db.commit(&next).unwrap(), Committed::Committed);
         owner.meta = Some(next.meta);
-        // Without the lock of `println`'s capture, so that the parent sees it at once.
-        writeln!(std::io::stderr(), "acknowledged {n}").unwrap();
+        eprintln!("acknowledged {n}");
     }
 }
 
@@ -311,8 +309,8 @@ fn a_waiting_poll_is_woken_by_an_append() {
         tell.send(()).unwrap();
         let mut taken = Vec::new();
         // Far longer than any test may take: only the append ends it.
-        log.poll(1, Duration::from_secs(3_600), &mut |view| {
-            taken.push(copy(view))
+        log.poll(1, Duration::from_hours(1), &mut |view| {
+            taken.push(copy(view));
         })
         .unwrap();
         payloads(&taken)

@@ -79,6 +79,7 @@ fn settle_ownership(logs: &mut [&mut SimLog]) -> Vec<Vec<u32>> {
 
 /// A short life with faults, as text.
 fn history(seed: u64) -> String {
+    use std::fmt::Write as _;
     let rates = Rates {
         before: 1_000,
         after: 1_000,
@@ -98,13 +99,13 @@ fn history(seed: u64) -> String {
         let change = poll_once(&mut log, &mut taken);
         if let Ok(Some(Ownership::Assigned(partitions))) = &change {
             let tasks: Vec<_> = partitions.iter().map(|p| (*p, Positions::new())).collect();
-            told += &format!("{:?}\n", log.start(&tasks));
+            writeln!(told, "{:?}", log.start(&tasks)).unwrap();
         }
         if let Ok(Some(Ownership::Revoked(partitions))) = &change {
-            told += &format!("{:?}\n", log.stop(partitions));
+            writeln!(told, "{:?}", log.stop(partitions)).unwrap();
         }
         let acquired = store.acquire(task(0), 0);
-        told += &format!("{sent:?} {change:?} {taken:?} {acquired:?}\n");
+        writeln!(told, "{sent:?} {change:?} {taken:?} {acquired:?}").unwrap();
     }
     told + &format!("{} {}", world.failures(), world.clock().now())
 }

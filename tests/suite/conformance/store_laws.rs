@@ -141,7 +141,7 @@ pub(crate) fn a_checkpoint_is_there_whole_after_a_restart(world: &mut impl World
     assert_eq!(recent, [b"2".to_vec(), b"1".to_vec()]);
     let mut taken = Vec::new();
     log.read(Topic::FindingsResource, 1, 0, &mut |view| {
-        taken.push(copy(view))
+        taken.push(copy(view));
     })
     .unwrap();
     assert_eq!(payloads(&taken), ["edge"]);
