@@ -334,6 +334,9 @@ impl Log for KafkaLog {
                 .unassign()
                 .map_err(|error| port_error("give back Kafka partitions", &error));
         }
+        if partitions.is_empty() {
+            return Ok(());
+        }
         // In a revocation the group waits for one answer, which is given when all have stopped.
         if self.revoking { Ok(()) } else { self.assign() }
     }

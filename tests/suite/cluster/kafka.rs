@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 const TOPICS: [Topic; 2] = [Topic::AwsEvents, Topic::FindingsCost];
 
 /// The broker that the undemanding tests share; it dies with the test process.
-fn broker() -> Option<&'static Kafka> {
+pub(super) fn broker() -> Option<&'static Kafka> {
     static SHARED: OnceLock<Option<Kafka>> = OnceLock::new();
     SHARED
         .get_or_init(|| Kafka::start(&BrokerOptions::default()))
@@ -30,7 +30,7 @@ fn broker() -> Option<&'static Kafka> {
 }
 
 /// A deployment of its own on `bootstrap`.
-fn deployment(bootstrap: &str) -> KafkaOptions {
+pub(super) fn deployment(bootstrap: &str) -> KafkaOptions {
     let name = unique("d");
     KafkaOptions {
         brokers: bootstrap.to_owned(),
@@ -54,12 +54,12 @@ fn create(options: &KafkaOptions, topics: &[Topic], partitions: u32) {
     patiently(|| check_partitions(options, topics, partitions).map_err(transient));
 }
 
-fn transient(error: PortError) -> PortError {
+pub(super) fn transient(error: PortError) -> PortError {
     PortError::Transient(error.to_string())
 }
 
 /// Repeats what may fail for a while.
-fn patiently<T>(mut call: impl FnMut() -> PortResult<T>) -> T {
+pub(super) fn patiently<T>(mut call: impl FnMut() -> PortResult<T>) -> T {
     let deadline = Instant::now() + WITHIN;
     loop {
         match call() {
@@ -161,7 +161,7 @@ impl Member {
     }
 }
 
-fn cut(options: &KafkaOptions, topic: Topic, partition: u32, before: i64) {
+pub(super) fn cut(options: &KafkaOptions, topic: Topic, partition: u32, before: i64) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &options.brokers)
         .create()
