@@ -51,7 +51,9 @@ impl ClusterWorld {
         let topics: Vec<Topic> = topics.into_iter().collect();
         let admin = TopicAdmin::open(&self.kafka).expect("a client");
         patiently(|| admin.apply(&specs, Some(PARTITIONS)));
-        patiently(|| check_partitions(&self.kafka, &topics, PARTITIONS).map_err(transient));
+        patiently(|| {
+            check_partitions(&self.kafka, &topics, PARTITIONS).map_err(|error| transient(&error))
+        });
     }
 }
 

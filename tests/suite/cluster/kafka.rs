@@ -17,7 +17,7 @@ use skyherd::ports::{Appender, Gap, Log, Outgoing, Ownership, PortError, PortRes
 use crate::harness::{Kafka, KafkaOptions as BrokerOptions, Sasl, unique};
 
 /// Far above what a loaded machine needs; only a hang meets it.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 const TOPICS: [Topic; 2] = [Topic::AwsEvents, Topic::FindingsCost];
 
@@ -51,10 +51,10 @@ fn create(options: &KafkaOptions, topics: &[Topic], partitions: u32) {
     let admin = TopicAdmin::open(options).expect("a client");
     let applied = patiently(|| admin.apply(&specs(topics), Some(partitions)));
     assert_eq!(applied.refused, vec![]);
-    patiently(|| check_partitions(options, topics, partitions).map_err(transient));
+    patiently(|| check_partitions(options, topics, partitions).map_err(|error| transient(&error)));
 }
 
-pub(super) fn transient(error: PortError) -> PortError {
+pub(super) fn transient(error: &PortError) -> PortError {
     PortError::Transient(error.to_string())
 }
 
@@ -286,7 +286,7 @@ fn records_come_whole_and_in_order_and_ends_are_known() {
     let next = member
         .log
         .read(Topic::FindingsCost, 1, 248, &mut |record| {
-            read.push(record.offset)
+            read.push(record.offset);
         })
         .expect("read");
     assert_eq!((next, read), (250, vec![248, 249]));
@@ -481,7 +481,7 @@ fn a_topic_made_anew_is_a_gap() {
     while member.seen.is_empty() {
         match member.poll() {
             Some(Ownership::Assigned(partitions)) => {
-                gaps.extend(member.start(&partitions, &stored))
+                gaps.extend(member.start(&partitions, &stored));
             }
             Some(Ownership::Lost(partitions) | Ownership::Revoked(partitions)) => {
                 member.log.stop(&partitions).expect("stopped");
@@ -589,7 +589,7 @@ fn topics_are_compared_and_applied_but_never_repartitioned() {
         ),
         (2, 0, 0)
     );
-    patiently(|| check_partitions(&options, &TOPICS, 2).map_err(transient));
+    patiently(|| check_partitions(&options, &TOPICS, 2).map_err(|error| transient(&error)));
     assert_eq!(admin.diff(&wanted, Some(2)).expect("compared"), vec![]);
     // One setting changes; the others that were set stay as they are.
     let events = wanted
