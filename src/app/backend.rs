@@ -7,7 +7,6 @@ use crate::agents::Capabilities;
 use crate::config::Config;
 use crate::model::Topic;
 use crate::ports::{Log, Outgoing, PortResult, RecordView, Store};
-use crate::telemetry::Metrics;
 
 /// What a process runs on.
 pub trait Backend: Send + Sync {
@@ -39,8 +38,16 @@ pub trait Backend: Send + Sync {
 }
 
 /// Opens what the configuration names.
-pub fn open(config: &Config, metrics: Arc<Metrics>) -> anyhow::Result<Arc<dyn Backend>> {
-    let _ = metrics;
+pub fn open(config: &Config) -> anyhow::Result<Arc<dyn Backend>> {
+    #[cfg(feature = "kafka")]
+    if let Some(kafka) = &config.kafka {
+        return Ok(Arc::new(super::cluster::Cluster::open(config, kafka)?));
+    }
+    #[cfg(not(feature = "kafka"))]
+    anyhow::ensure!(
+        !config.cluster(),
+        "this program was built without Kafka; build it with the default features, or remove the kafka section"
+    );
     let options = EmbeddedOptions {
         partitions: config.partitions,
         recent_capacity: config.memory.recent_capacity,

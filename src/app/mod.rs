@@ -2,6 +2,8 @@
 
 mod api;
 mod backend;
+#[cfg(feature = "kafka")]
+mod cluster;
 mod replay;
 mod view;
 mod workers;
@@ -20,6 +22,8 @@ use crate::telemetry::Metrics;
 
 pub use api::{inspect, stretch};
 pub use backend::{Backend, open};
+#[cfg(feature = "kafka")]
+pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
 pub use workers::{Service, Workers};
 
@@ -122,7 +126,7 @@ pub fn address(
 /// Runs the service until it is told to stop (SIGTERM, ctrl-c) or a worker fails for good.
 pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
-    let backend = open(config, Arc::clone(&metrics))?;
+    let backend = open(config)?;
     let service = Service::start(config, agents, backend, metrics)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

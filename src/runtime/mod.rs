@@ -39,7 +39,7 @@ pub use intake::{
 };
 pub use meta::TaskMeta;
 pub use standing::Standing;
-pub use worker::{Outside, Turn, Worker};
+pub use worker::{Outside, Turn, Worker, topics_of};
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ pub struct Worker<A: Agent> {
 }
 
 impl<A: Agent> Worker<A> {
-    /// A worker that owns nothing yet. `outside.log` delivers [`Self::topics_of`] the agent.
+    /// A worker that owns nothing yet. `outside.log` delivers [`topics_of`] the agent.
     pub fn new(agent: A, outside: Outside, options: Options) -> std::io::Result<Self> {
         let Outside {
             log,
@@ -94,7 +94,7 @@ impl<A: Agent> Worker<A> {
             batch: AtomicU64::new(1),
         };
         Ok(Self {
-            topics: Self::topics_of(spec, atomic),
+            topics: topics_of(spec, atomic),
             shared,
             log,
             tasks: BTreeMap::new(),
@@ -102,15 +102,6 @@ impl<A: Agent> Worker<A> {
             checkpointer,
             gauged_ms: 0,
         })
-    }
-
-    /// The topics a worker of an agent consumes.
-    pub fn topics_of(spec: &Capabilities, atomic: bool) -> Vec<Topic> {
-        let mut topics = spec.reads.to_vec();
-        if !atomic {
-            topics.push(spec.writes);
-        }
-        topics
     }
 
     /// One round: finish checkpoints, poll, decide, checkpoint. `wait` bounds the poll.
@@ -246,6 +237,16 @@ impl<A: Agent> Worker<A> {
         self.log.stop(&partitions)?;
         self.log.close()
     }
+}
+
+/// The topics a worker of an agent consumes: what the agent reads and, where log and store are
+/// apart, its own output.
+pub fn topics_of(spec: &Capabilities, atomic: bool) -> Vec<Topic> {
+    let mut topics = spec.reads.to_vec();
+    if !atomic {
+        topics.push(spec.writes);
+    }
+    topics
 }
 
 /// Plans, decides, settles foreign rows, and lets time pass while nothing is heard.

@@ -15,7 +15,7 @@ use skyherd::agents::coordinator::Coordinator;
 use skyherd::agents::domain::DomainAgent;
 use skyherd::model::{AgentName, FindingStatus, Message, Timestamp, Topic, partition_of};
 use skyherd::ports::{Outgoing, PortError, PortResult};
-use skyherd::runtime::{Options, Outside, Standing, Turn, Worker};
+use skyherd::runtime::{Options, Outside, Standing, Turn, Worker, topics_of};
 use skyherd::sources::{Decoded, decode};
 use skyherd::story::{self, StoryOptions, tell};
 use skyherd::telemetry::Metrics;
@@ -64,7 +64,7 @@ fn worker(world: &SimWorld, name: AgentName, member: u32, options: &Options) -> 
         options: &Options,
     ) -> Box<dyn Crew> {
         let spec = agent.capabilities();
-        let reads = Worker::<A>::topics_of(spec, false);
+        let reads = topics_of(spec, false);
         let outside = Outside {
             log: Box::new(world.log(spec.name, member, &reads)),
             store: Arc::new(world.store_of(member)),

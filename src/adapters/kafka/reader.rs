@@ -52,6 +52,21 @@ impl KafkaReader {
         })
     }
 
+    /// A partition's first offset and its end.
+    pub fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)> {
+        let name = self.options.topic_name(topic);
+        let all = bounds(&self.consumer, &[(&name, partition)])?;
+        let found = all
+            .get(&(name.clone(), partition))
+            .copied()
+            .ok_or_else(|| {
+                PortError::Transient(format!(
+                    "Kafka says nothing of {name} partition {partition}"
+                ))
+            })?;
+        Ok((found.low as u64, found.high as u64))
+    }
+
     /// See [`crate::ports::Log::read`]. A `from` beyond the end reads nothing and returns the end.
     pub fn read(
         &self,
