@@ -431,6 +431,31 @@ fn a_survivor_takes_over_from_a_static_member_that_is_gone() {
 }
 
 #[test]
+fn two_processes_under_one_node_name_are_told_apart_by_an_error() {
+    let Some(kafka) = broker() else { return };
+    let options = deployment(&kafka.bootstrap);
+    create(&options, &TOPICS, 1);
+    let mut rivals = [Member::join(&options, 0), Member::join(&options, 0)];
+    let deadline = Instant::now() + WITHIN;
+    let error = 'fought: loop {
+        for rival in &mut rivals {
+            match rival.log.poll(1, TICK, &mut |_| {}) {
+                Err(error @ PortError::Fatal(_)) => break 'fought error.to_string(),
+                Ok(Some(Ownership::Assigned(partitions))) => {
+                    rival.start(&partitions, &Positions::new());
+                }
+                Ok(Some(Ownership::Lost(partitions) | Ownership::Revoked(partitions))) => {
+                    rival.log.stop(&partitions).expect("stopped");
+                }
+                Ok(None) | Err(_) => {}
+            }
+        }
+        assert!(Instant::now() < deadline, "both go on");
+    };
+    assert!(error.contains("same node name"), "{error}");
+}
+
+#[test]
 fn the_mark_of_a_transaction_does_not_keep_a_member_from_the_end() {
     let Some(kafka) = broker() else { return };
     let options = deployment(&kafka.bootstrap);
