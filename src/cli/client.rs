@@ -10,7 +10,6 @@ use crate::app::{Backend, address, open, stretch};
 use crate::config::Config;
 use crate::http::{Stored, Stretch};
 use crate::model::Topic;
-use crate::telemetry::Metrics;
 
 /// Longest wait for the service's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(35);
@@ -39,7 +38,7 @@ impl Client {
                 );
             }
         }
-        Ok(Self::Direct(open(config, Arc::new(Metrics::default()))?))
+        Ok(Self::Direct(open(config)?))
     }
 
     /// Partitions of every topic.

@@ -67,6 +67,7 @@ impl Config {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.general(&mut problems);
+        self.ranges(&mut problems);
         self.modes(&mut problems);
         self.access(&mut problems);
         if let Some(kafka) = &self.kafka {
@@ -121,6 +122,20 @@ impl Config {
         if self.data_dir.as_os_str().is_empty() {
             add("data_dir", "is empty".into(), "name a directory");
         }
+        if let Err(error) = self
+            .log
+            .level
+            .parse::<tracing_subscriber::filter::Targets>()
+        {
+            add(
+                "log.level",
+                format!("{:?}: {error}", self.log.level),
+                "use error, warn, info, debug, trace or info,skyherd::runtime=debug",
+            );
+        }
+    }
+
+    fn ranges(&self, problems: &mut Vec<Problem>) {
         for (path, value, (min, max)) in [
             (
                 "checkpoint.interval_ms",
@@ -144,23 +159,12 @@ impl Config {
             ),
         ] {
             if value < min || value > max {
-                add(
+                problems.push(Problem::new(
                     path,
                     format!("{value} is outside {min} to {max}"),
                     "leave it out for the default",
-                );
+                ));
             }
-        }
-        if let Err(error) = self
-            .log
-            .level
-            .parse::<tracing_subscriber::filter::Targets>()
-        {
-            add(
-                "log.level",
-                format!("{:?}: {error}", self.log.level),
-                "use error, warn, info, debug, trace or info,skyherd::runtime=debug",
-            );
         }
     }
 

@@ -51,7 +51,7 @@ pub struct Thing {
     /// Ingress that is not from private addresses only.
     #[serde(default)]
     pub ingress: Vec<Permission>,
-    /// Name of a group, or StateTransitionReason of an instance.
+    /// Name of a group, or `StateTransitionReason` of an instance.
     #[serde(default)]
     pub note: SmolStr,
 }

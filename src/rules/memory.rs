@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::inventory::Thing;
 use super::network::Exposure;
@@ -15,6 +15,8 @@ use crate::model::{Environment, Subject, Timestamp};
 pub const SIGHTINGS: usize = 8;
 /// Resources remembered as users of another.
 pub const USERS: usize = 256;
+/// Resources remembered as carrying another.
+pub const CARRIERS: usize = 8;
 /// Groups remembered with what they open.
 pub const EXPOSURES: usize = 16;
 
@@ -97,8 +99,6 @@ fn rank(state: &str) -> usize {
 /// Who acts on a resource that another one carries.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Carrier {
-    /// The resource that says so, such as `instance/i-0abc`.
-    pub by: SmolStr,
     /// Its actionable owner.
     pub owner: Subject,
     /// Its environment.
@@ -126,9 +126,9 @@ pub struct Memory {
     /// What the groups of this resource open, by group id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub exposures: BTreeMap<SmolStr, Exposure>,
-    /// The resource this one hangs on, in its own words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub carrier: Option<Carrier>,
+    /// Resources that say this one hangs on them, by name: more than one while it moves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carriers: BTreeMap<SmolStr, Carrier>,
 }
 
 impl Memory {
@@ -140,36 +140,35 @@ impl Memory {
     pub fn gone(&self) -> bool {
         matches!(self.state(), Some(("gone" | "terminated" | "deleted", _)))
     }
+    /// The resource this one hangs on: by its own word, else by the other's.
+    fn carrier(&self) -> Option<&Carrier> {
+        match &self.thing {
+            None => self.carriers.values().next(),
+            Some(thing) => {
+                let instance = thing.attached_to.as_ref()?;
+                self.carriers
+                    .get(format_smolstr!("instance/{instance}").as_str())
+            }
+        }
+    }
     /// The resource a person would act on.
     pub fn owner(&self, subject: &Subject) -> Subject {
-        let Some(thing) = &self.thing else {
-            return self
-                .carrier
-                .as_ref()
-                .map_or_else(|| subject.clone(), |carrier| carrier.owner.clone());
-        };
-        if let Some(group) = thing.tags.get(GROUP_TAG) {
-            return subject.sibling(&format!("auto-scaling-group/{group}"));
+        if let Some(carrier) = self.carrier() {
+            return carrier.owner.clone();
         }
-        let Some(instance) = &thing.attached_to else {
+        let Some(thing) = &self.thing else {
             return subject.clone();
         };
-        let carried_by = format!("instance/{instance}");
-        match &self.carrier {
-            Some(carrier) if carrier.by == carried_by => carrier.owner.clone(),
-            _ => subject.sibling(&carried_by),
+        match (thing.tags.get(GROUP_TAG), &thing.attached_to) {
+            (Some(group), _) => subject.sibling(&format!("auto-scaling-group/{group}")),
+            (None, Some(instance)) => subject.sibling(&format!("instance/{instance}")),
+            (None, None) => subject.clone(),
         }
     }
     /// From the resource's own tags, else from what it hangs on.
     pub fn environment(&self) -> Option<Environment> {
-        self.thing
-            .as_ref()
-            .and_then(Thing::environment)
-            .or_else(|| {
-                self.carrier
-                    .as_ref()
-                    .and_then(|carrier| carrier.environment)
-            })
+        let own = self.thing.as_ref().and_then(Thing::environment);
+        own.or_else(|| self.carrier()?.environment)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::model::{
 pub use inventory::Thing;
 pub use memory::Memory;
 
-/// A CloudWatch metric a rule looks at.
+/// A `CloudWatch` metric a rule looks at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metric {
     /// `AWS/EC2`, …

@@ -121,7 +121,7 @@ pub fn open_to_anywhere(
     }
 }
 
-/// The permissions as `IpPermissions` of RevokeSecurityGroupIngress.
+/// The permissions as `IpPermissions` of `RevokeSecurityGroupIngress`.
 pub fn describe(permissions: &[Permission]) -> String {
     let list: Vec<Value> = permissions
         .iter()
@@ -147,7 +147,7 @@ pub fn describe(permissions: &[Permission]) -> String {
     Value::Array(list).to_string()
 }
 
-/// Reads `IpPermissions` of DescribeSecurityGroups, or `ipPermissions.items` as CloudTrail
+/// Reads `IpPermissions` of `DescribeSecurityGroups`, or `ipPermissions.items` as `CloudTrail`
 /// writes them. Ranges of private addresses are left out; malformed ones are ignored.
 pub fn parse_permissions(list: &[Value]) -> Vec<Permission> {
     let mut room = RANGES;

@@ -16,7 +16,7 @@ mod docs;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the scenarios are written as the parts they disturb arrive"
+    reason = "a kit: not every scenario needs all of it"
 )]
 mod faults;
 mod generated;

@@ -56,10 +56,7 @@ impl Assignment {
     }
 
     /// Every topic of `partitions`.
-    pub(super) fn places<'a>(
-        &'a self,
-        partitions: impl IntoIterator<Item = u32>,
-    ) -> Vec<(&'a str, u32)> {
+    pub(super) fn places(&self, partitions: impl IntoIterator<Item = u32>) -> Vec<(&str, u32)> {
         partitions
             .into_iter()
             .flat_map(|partition| {

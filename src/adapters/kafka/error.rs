@@ -39,6 +39,7 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
             "raise max.message.bytes of the topic with `skyherd topics apply`"
         }
+        Code::InvalidRecord => "a compacted topic takes only records with a key",
         Code::FencedInstanceId => {
             "another process runs under the same node name; give each its own"
         }

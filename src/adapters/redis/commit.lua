@@ -1,7 +1,7 @@
--- KEYS: meta, state, wakes, observed, then one list key for each deleted and each observed subject.
--- ARGV: epoch, whether a meta is expected, expected meta, meta, capacity, number of states, of
--- observed subjects, of wakes; then per state (subject, kept, value), per observed subject
--- (subject, count, values oldest first), per wake (subject, set, time).
+-- KEYS: meta, state, wakes, observed, then one list key for each observed and each deleted subject.
+-- ARGV: epoch, whether a meta is expected, expected meta, meta, capacity, number of observed
+-- subjects, of states, of wakes; then per observed subject (subject, count, values oldest first),
+-- per state (subject, kept, value), per wake (subject, set, time).
 local stored = redis.call('HMGET', KEYS[1], 'epoch', 'meta')
 local epoch, mine = tonumber(stored[1] or '0'), tonumber(ARGV[1])
 if epoch > mine then return 'fenced' end
@@ -16,6 +16,15 @@ end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
 local capacity, key, at = tonumber(ARGV[5]), 5, 9
 for _ = 1, tonumber(ARGV[6]) do
+  local subject, count = ARGV[at], tonumber(ARGV[at + 1])
+  for n = 1, count do redis.call('LPUSH', KEYS[key], ARGV[at + 1 + n]) end
+  redis.call('LTRIM', KEYS[key], 0, capacity - 1)
+  redis.call('SADD', KEYS[4], subject)
+  key = key + 1
+  at = at + 2 + count
+end
+-- After the observations: a deleted subject keeps none, not even those of this checkpoint.
+for _ = 1, tonumber(ARGV[7]) do
   if ARGV[at + 1] == '1' then
     redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 2])
   else
@@ -25,14 +34,6 @@ for _ = 1, tonumber(ARGV[6]) do
     key = key + 1
   end
   at = at + 3
-end
-for _ = 1, tonumber(ARGV[7]) do
-  local subject, count = ARGV[at], tonumber(ARGV[at + 1])
-  for n = 1, count do redis.call('LPUSH', KEYS[key], ARGV[at + 1 + n]) end
-  redis.call('LTRIM', KEYS[key], 0, capacity - 1)
-  redis.call('SADD', KEYS[4], subject)
-  key = key + 1
-  at = at + 2 + count
 end
 for _ = 1, tonumber(ARGV[8]) do
   if ARGV[at + 1] == '1' then

@@ -320,11 +320,15 @@ fn collect_text(value: &Value, into: &mut String) {
             into.push('\n');
         }
         Value::Array(values) | Value::Set(values) => {
-            values.iter().for_each(|value| collect_text(value, into));
+            for value in values {
+                collect_text(value, into);
+            }
         }
-        Value::Map(pairs) => pairs
-            .iter()
-            .for_each(|(_, value)| collect_text(value, into)),
+        Value::Map(pairs) => {
+            for (_, value) in pairs {
+                collect_text(value, into);
+            }
+        }
         _ => {}
     }
 }

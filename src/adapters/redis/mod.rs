@@ -84,17 +84,9 @@ impl RedisStore {
             .arg(checkpoint.expected.as_deref().unwrap_or_default())
             .arg(&checkpoint.meta[..])
             .arg(self.capacity)
-            .arg(checkpoint.states.len())
             .arg(checkpoint.recent.len())
+            .arg(checkpoint.states.len())
             .arg(checkpoint.wakes.len());
-        for (subject, value) in &checkpoint.states {
-            if value.is_none() {
-                call.key(self.list(task, subject.as_str()));
-            }
-            call.arg(subject.as_str())
-                .arg(u8::from(value.is_some()))
-                .arg(value.as_deref().unwrap_or_default());
-        }
         for (subject, values) in &checkpoint.recent {
             call.key(self.list(task, subject.as_str()));
             let kept = &values[values.len().saturating_sub(self.capacity)..];
@@ -102,6 +94,14 @@ impl RedisStore {
             for value in kept {
                 call.arg(&value[..]);
             }
+        }
+        for (subject, value) in &checkpoint.states {
+            if value.is_none() {
+                call.key(self.list(task, subject.as_str()));
+            }
+            call.arg(subject.as_str())
+                .arg(u8::from(value.is_some()))
+                .arg(value.as_deref().unwrap_or_default());
         }
         for (subject, at) in &checkpoint.wakes {
             call.arg(subject.as_str())

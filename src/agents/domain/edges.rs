@@ -301,7 +301,8 @@ impl<'a> Turn<'a> {
             return;
         };
         memory.open = false;
-        memory.closed_at = Some(at);
+        // Retention counts from when readers could first see it, however old the fact is.
+        memory.closed_at = Some(at.max(self.now));
         memory.seq += 1;
         row.status = match edge {
             Edge::Expired => FindingStatus::Expired,
@@ -435,7 +436,8 @@ impl<'a> Turn<'a> {
         if self.effects.dirty && !self.state.findings.is_empty() {
             self.follow_owner();
         }
-        let next = self.next_wake();
+        // What is overdue already waits for the next step: a wake lies in the future.
+        let next = self.next_wake().map(|at| at.max(self.now.plus(1)));
         if woken || next != self.state.wake {
             self.effects.dirty |= next != self.state.wake;
             self.state.wake = next;

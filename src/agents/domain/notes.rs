@@ -1,9 +1,11 @@
 //! What resources of one account tell each other.
 
+use std::collections::BTreeMap;
+
 use smol_str::SmolStr;
 
 use crate::model::{FindingId, Subject, Timestamp};
-use crate::rules::memory::{Carrier, EXPOSURES, USERS};
+use crate::rules::memory::{CARRIERS, Carrier, EXPOSURES, USERS};
 use crate::rules::network::{Exposure, exposure};
 
 use super::edges::Turn;
@@ -61,28 +63,18 @@ impl Turn<'_> {
         match &note.says {
             Says::Uses { user, public } => self.take_user(user, *public),
             Says::Opens { group, exposure } => {
-                let exposures = &mut self.state.memory.exposures;
-                let changed = match exposure {
-                    None => exposures.remove(group).is_some(),
-                    Some(exposure) if exposures.get(group) == Some(exposure) => false,
-                    Some(_) if exposures.len() >= EXPOSURES && !exposures.contains_key(group) => {
-                        false
-                    }
-                    Some(exposure) => {
-                        exposures.insert(group.clone(), exposure.clone());
-                        true
-                    }
-                };
-                if changed {
+                let known = &mut self.state.memory.exposures;
+                if revise(known, EXPOSURES, group, exposure.as_ref()) {
                     self.relations_changed();
                 }
             }
             Says::Carries { by, carrier } => {
-                let known = &mut self.state.memory.carrier;
-                // Whoever lets go of it must be the one who had it.
-                let stale = carrier.is_none() && known.as_ref().is_none_or(|known| known.by != *by);
-                if !stale && known != carrier {
-                    known.clone_from(carrier);
+                if revise(
+                    &mut self.state.memory.carriers,
+                    CARRIERS,
+                    by,
+                    carrier.as_ref(),
+                ) {
                     self.relations_changed();
                 }
             }
@@ -93,15 +85,7 @@ impl Turn<'_> {
     }
 
     fn take_user(&mut self, user: &SmolStr, public: Option<bool>) {
-        let users = &mut self.state.memory.users;
-        let changed = match public {
-            None => users.remove(user).is_some(),
-            Some(public) if users.len() < USERS || users.contains_key(user) => {
-                users.insert(user.clone(), public) != Some(public)
-            }
-            Some(_) => false,
-        };
-        if changed {
+        if revise(&mut self.state.memory.users, USERS, user, public.as_ref()) {
             self.relations_changed();
         }
         if public.is_some() {
@@ -180,7 +164,6 @@ impl Turn<'_> {
             &[]
         };
         let carrier = Carrier {
-            by: self.key.resource().into(),
             owner: memory.owner(self.key),
             environment: memory.environment(),
         };
@@ -200,13 +183,31 @@ impl Turn<'_> {
 /// What the parts of a resource were told.
 #[derive(Default)]
 pub(super) struct Parts {
-    groups: std::collections::BTreeMap<SmolStr, bool>,
-    volumes: std::collections::BTreeMap<SmolStr, Carrier>,
+    groups: BTreeMap<SmolStr, bool>,
+    volumes: BTreeMap<SmolStr, Carrier>,
+}
+
+/// Writes or removes an entry of a map that holds at most `room`. Returns whether it changed.
+fn revise<V: Clone + PartialEq>(
+    known: &mut BTreeMap<SmolStr, V>,
+    room: usize,
+    key: &SmolStr,
+    value: Option<&V>,
+) -> bool {
+    match value {
+        None => known.remove(key).is_some(),
+        Some(value) if known.get(key) == Some(value) => false,
+        Some(_) if known.len() >= room && !known.contains_key(key) => false,
+        Some(value) => {
+            known.insert(key.clone(), value.clone());
+            true
+        }
+    }
 }
 
 fn changes<V: Clone + PartialEq>(
-    before: &std::collections::BTreeMap<SmolStr, V>,
-    after: &std::collections::BTreeMap<SmolStr, V>,
+    before: &BTreeMap<SmolStr, V>,
+    after: &BTreeMap<SmolStr, V>,
 ) -> Vec<(SmolStr, Option<V>)> {
     let left = before
         .keys()

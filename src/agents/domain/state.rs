@@ -11,7 +11,7 @@ use crate::model::{Finding, FindingId, FindingStatus, Subject, Timestamp};
 use crate::rules::{Memory, Rule};
 
 /// Hashes of the newest events, to recognise one told twice.
-pub const SEEN_MAX: usize = 64;
+pub(super) const SEEN_MAX: usize = 64;
 /// Findings remembered of one subject; the oldest closed one makes room.
 pub const FINDINGS_MAX: usize = 256;
 /// Open findings an account's own memory lists by name; more are only counted.
@@ -35,7 +35,7 @@ pub struct FindingMemory {
     /// Edges so far.
     #[serde(default)]
     pub seq: u64,
-    /// When it was closed.
+    /// When it was closed, by the task's clock; its retention counts from here.
     #[serde(default)]
     pub closed_at: Option<Timestamp>,
     /// Facts its row was made from, to see whether they changed.
@@ -61,7 +61,7 @@ pub struct DomainState {
     /// Flap control by rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) flaps: BTreeMap<SmolStr, Flap>,
-    /// By rule and discriminator, as [`finding_key`] writes them.
+    /// By rule and discriminator, joined by `|`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub findings: BTreeMap<SmolStr, FindingMemory>,
     /// When rules want to judge again, by rule.
@@ -79,7 +79,7 @@ pub struct DomainState {
 }
 
 /// The key of a finding in [`DomainState::findings`].
-pub fn finding_key(rule: &str, discriminator: &str) -> SmolStr {
+pub(super) fn finding_key(rule: &str, discriminator: &str) -> SmolStr {
     SmolStr::from_iter([rule, "|", discriminator])
 }
 

@@ -93,7 +93,7 @@ impl TaskHandler for Standard {
 
 /// A task taken, with its result when it has one.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct TaskMemory {
+pub(super) struct TaskMemory {
     /// The task.
     pub task: Task,
     /// Every try.

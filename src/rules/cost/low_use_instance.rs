@@ -4,7 +4,7 @@ use super::idle_instance::{CPU, NETWORK_DAY_MAX, NETWORK_IN, NETWORK_OUT, WINDOW
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity};
 use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
 
-/// Daily average CPU of a day of low use, percent (Trusted Advisor Qch7DwouX1).
+/// Daily average CPU of a day of low use, percent (Trusted Advisor's check).
 const CPU_AVERAGE_MAX: f64 = 10.0;
 /// Days of low use that make a finding (Trusted Advisor).
 const LOW_DAYS: usize = 4;

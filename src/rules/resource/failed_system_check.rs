@@ -9,7 +9,7 @@ const FAILED: Metric = Metric {
 };
 /// Failed points in a row (catalogue: 2 × 1 min).
 const POINTS: usize = 2;
-/// Points further apart than this are not in a row; CloudWatch's basic period is 5 min.
+/// Points further apart than this are not in a row; `CloudWatch`'s basic period is 5 min.
 const GAP_MS: i64 = 10 * Timestamp::MINUTE;
 
 static META: Meta = Meta {

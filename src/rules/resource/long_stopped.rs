@@ -46,7 +46,7 @@ impl LongStopped {
     }
 }
 
-/// The time in a StateTransitionReason such as `User initiated (2016-11-14 18:44:19 GMT)`.
+/// The time in a `StateTransitionReason` such as `User initiated (2016-11-14 18:44:19 GMT)`.
 fn transition_time(reason: &str) -> Option<Timestamp> {
     let (_, rest) = reason.split_once('(')?;
     let (time, _) = rest.split_once(" GMT)")?;

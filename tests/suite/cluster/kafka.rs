@@ -17,12 +17,12 @@ use skyherd::ports::{Appender, Gap, Log, Outgoing, Ownership, PortError, PortRes
 use crate::harness::{Kafka, KafkaOptions as BrokerOptions, Sasl, unique};
 
 /// Far above what a loaded machine needs; only a hang meets it.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 const TOPICS: [Topic; 2] = [Topic::AwsEvents, Topic::FindingsCost];
 
 /// The broker that the undemanding tests share; it dies with the test process.
-fn broker() -> Option<&'static Kafka> {
+pub(super) fn broker() -> Option<&'static Kafka> {
     static SHARED: OnceLock<Option<Kafka>> = OnceLock::new();
     SHARED
         .get_or_init(|| Kafka::start(&BrokerOptions::default()))
@@ -30,7 +30,7 @@ fn broker() -> Option<&'static Kafka> {
 }
 
 /// A deployment of its own on `bootstrap`.
-fn deployment(bootstrap: &str) -> KafkaOptions {
+pub(super) fn deployment(bootstrap: &str) -> KafkaOptions {
     let name = unique("d");
     KafkaOptions {
         brokers: bootstrap.to_owned(),
@@ -51,15 +51,15 @@ fn create(options: &KafkaOptions, topics: &[Topic], partitions: u32) {
     let admin = TopicAdmin::open(options).expect("a client");
     let applied = patiently(|| admin.apply(&specs(topics), Some(partitions)));
     assert_eq!(applied.refused, vec![]);
-    patiently(|| check_partitions(options, topics, partitions).map_err(transient));
+    patiently(|| check_partitions(options, topics, partitions).map_err(|error| transient(&error)));
 }
 
-fn transient(error: PortError) -> PortError {
+pub(super) fn transient(error: &PortError) -> PortError {
     PortError::Transient(error.to_string())
 }
 
 /// Repeats what may fail for a while.
-fn patiently<T>(mut call: impl FnMut() -> PortResult<T>) -> T {
+pub(super) fn patiently<T>(mut call: impl FnMut() -> PortResult<T>) -> T {
     let deadline = Instant::now() + WITHIN;
     loop {
         match call() {
@@ -161,7 +161,7 @@ impl Member {
     }
 }
 
-fn cut(options: &KafkaOptions, topic: Topic, partition: u32, before: i64) {
+pub(super) fn cut(options: &KafkaOptions, topic: Topic, partition: u32, before: i64) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &options.brokers)
         .create()
@@ -286,7 +286,7 @@ fn records_come_whole_and_in_order_and_ends_are_known() {
     let next = member
         .log
         .read(Topic::FindingsCost, 1, 248, &mut |record| {
-            read.push(record.offset)
+            read.push(record.offset);
         })
         .expect("read");
     assert_eq!((next, read), (250, vec![248, 249]));
@@ -481,7 +481,7 @@ fn a_topic_made_anew_is_a_gap() {
     while member.seen.is_empty() {
         match member.poll() {
             Some(Ownership::Assigned(partitions)) => {
-                gaps.extend(member.start(&partitions, &stored))
+                gaps.extend(member.start(&partitions, &stored));
             }
             Some(Ownership::Lost(partitions) | Ownership::Revoked(partitions)) => {
                 member.log.stop(&partitions).expect("stopped");
@@ -589,7 +589,7 @@ fn topics_are_compared_and_applied_but_never_repartitioned() {
         ),
         (2, 0, 0)
     );
-    patiently(|| check_partitions(&options, &TOPICS, 2).map_err(transient));
+    patiently(|| check_partitions(&options, &TOPICS, 2).map_err(|error| transient(&error)));
     assert_eq!(admin.diff(&wanted, Some(2)).expect("compared"), vec![]);
     // One setting changes; the others that were set stay as they are.
     let events = wanted

@@ -4,6 +4,6 @@
 //! `SKYHERD_REDIS_SERVER` or `SKYHERD_KAFKA_CLASSPATH` is unset the tests that need them print
 //! that they were not run.
 
+mod conformance;
 mod kafka;
 mod redis;
-mod servers;

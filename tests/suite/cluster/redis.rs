@@ -6,16 +6,35 @@ use skyherd::adapters::redis::{RedisMode, RedisOptions, RedisStore, RedisTls};
 use skyherd::model::{AgentName, Subject, Timestamp};
 use skyherd::ports::{Checkpoint, Committed, PortError, Store, TaskId};
 
-use super::servers::{Certificates, Redis, free_port};
+use crate::harness::{Redis, RedisOptions as ServerOptions, Service, free_port, require_redis};
 
 const TASK: TaskId = TaskId {
     agent: AgentName::Cost,
     partition: 7,
 };
 
+/// A server with these directives after the defaults; `None` where there is none to run.
+fn server(directives: &[(&str, &str)]) -> Option<Redis> {
+    Redis::start(&with(directives))
+}
+
+fn with(directives: &[(&str, &str)]) -> ServerOptions {
+    ServerOptions {
+        directives: directives
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..ServerOptions::default()
+    }
+}
+
+fn address(redis: &Redis) -> String {
+    format!("127.0.0.1:{}", redis.port())
+}
+
 fn options(redis: &Redis) -> RedisOptions {
     RedisOptions {
-        addresses: vec![redis.address()],
+        addresses: vec![address(redis)],
         connect_timeout: Duration::from_secs(5),
         ..RedisOptions::default()
     }
@@ -116,7 +135,7 @@ fn a_task_lives(store: &RedisStore) {
 
 #[test]
 fn a_task_lives_in_a_standalone_redis() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     a_task_lives(&open(&redis));
@@ -124,26 +143,12 @@ fn a_task_lives_in_a_standalone_redis() {
 
 #[test]
 fn a_task_lives_in_a_redis_cluster() {
-    let bus = free_port().to_string();
-    let Some(redis) = Redis::start(&["--cluster-enabled", "yes", "--cluster-port", &bus]) else {
+    let Some(redis) = Redis::start(&ServerOptions {
+        cluster: true,
+        ..ServerOptions::default()
+    }) else {
         return;
     };
-    let mut admin = redis::Client::open(format!("redis://{}", redis.address()))
-        .and_then(|client| client.get_connection())
-        .expect("the server is up");
-    redis::cmd("CLUSTER")
-        .arg(&["ADDSLOTSRANGE", "0", "16383"])
-        .exec(&mut admin)
-        .expect("slots");
-    // The node itself says when it serves: until then every write answers CLUSTERDOWN.
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while redis::cmd("SET").arg(&["x", "1"]).exec(&mut admin).is_err() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the cluster stays down"
-        );
-        std::thread::yield_now();
-    }
     let store = RedisStore::open(RedisOptions {
         mode: RedisMode::Cluster,
         ..options(&redis)
@@ -154,29 +159,26 @@ fn a_task_lives_in_a_redis_cluster() {
 
 #[test]
 fn a_task_lives_behind_a_sentinel() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let directory = tempfile::tempdir().expect("a temporary folder");
     let config = directory.path().join("sentinel.conf");
+    let port = free_port();
     std::fs::write(
         &config,
-        format!("sentinel monitor herd 127.0.0.1 {} 1\n", redis.port),
+        format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor herd 127.0.0.1 {} 1\n",
+            redis.port()
+        ),
     )
     .expect("the folder is writable");
-    let port = free_port();
-    let _sentinel = super::servers::Process::start(
-        std::process::Command::new(std::env::var("SKYHERD_REDIS_SERVER").expect("set above"))
-            .arg(&config)
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--sentinel",
-            ]),
-        "+monitor master",
-    );
+    let program = require_redis().expect("the server above runs it");
+    let mut command = std::process::Command::new(program);
+    command.arg(&config).arg("--sentinel");
+    let log = directory.path().join("sentinel.log");
+    let mut sentinel = Service::spawn("the Sentinel", command, &log);
+    sentinel.await_line("+monitor master");
     let behind = |service: &str| {
         RedisStore::open(RedisOptions {
             mode: RedisMode::Sentinel {
@@ -196,7 +198,7 @@ fn a_task_lives_behind_a_sentinel() {
 
 #[test]
 fn a_fenced_owner_writes_nothing() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let store = open(&redis);
@@ -215,7 +217,7 @@ fn a_fenced_owner_writes_nothing() {
 
 #[test]
 fn a_checkpoint_whose_answer_was_lost_is_committed_once() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let store = open(&redis);
@@ -231,7 +233,7 @@ fn a_checkpoint_whose_answer_was_lost_is_committed_once() {
 
 #[test]
 fn a_redis_that_forgot_has_gone_back() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let store = open(&redis);
@@ -244,10 +246,7 @@ fn a_redis_that_forgot_has_gone_back() {
         .commit(&full_checkpoint(epoch, Some("zero"), "two"))
         .expect("commit");
     assert_eq!(other, Committed::WentBack);
-    let mut admin = redis::Client::open(format!("redis://{}", redis.address()))
-        .and_then(|client| client.get_connection())
-        .expect("the server is up");
-    redis::cmd("FLUSHALL").exec(&mut admin).expect("flush");
+    redis.flushall();
     let flushed = store
         .commit(&full_checkpoint(epoch, Some("one"), "two"))
         .expect("commit");
@@ -258,7 +257,7 @@ fn a_redis_that_forgot_has_gone_back() {
 
 #[test]
 fn observations_never_exceed_the_capacity_nor_expire() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let store = RedisStore::open(RedisOptions {
@@ -283,21 +282,18 @@ fn observations_never_exceed_the_capacity_nor_expire() {
         store.recent(TASK, &subject("a"), 100).expect("recent"),
         vec![vec![9], vec![8], vec![7]]
     );
-    let mut admin = redis::Client::open(format!("redis://{}", redis.address()))
-        .and_then(|client| client.get_connection())
-        .expect("the server is up");
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut admin).expect("keys");
+    let keys = redis.cli(&["KEYS", "*"]);
+    let keys: Vec<&str> = keys.lines().collect();
     assert_eq!(keys.len(), 5, "{keys:?}");
     for key in keys {
         assert!(key.starts_with("{skyherd:cost:7}:"), "{key}");
-        let left: i64 = redis::cmd("TTL").arg(&key).query(&mut admin).expect("ttl");
-        assert_eq!(left, -1, "{key} expires");
+        assert_eq!(redis.cli(&["TTL", key]), "-1", "{key} expires");
     }
 }
 
 #[test]
 fn a_large_checkpoint_is_one_call() {
-    let Some(redis) = Redis::start(&[]) else {
+    let Some(redis) = server(&[]) else {
         return;
     };
     let store = open(&redis);
@@ -333,7 +329,7 @@ fn a_large_checkpoint_is_one_call() {
 
 #[test]
 fn a_full_redis_changes_nothing_and_says_how_to_mend_it() {
-    let Some(redis) = Redis::start(&["--maxmemory", "8mb"]) else {
+    let Some(redis) = server(&[("maxmemory", "8mb")]) else {
         return;
     };
     let store = open(&redis);
@@ -369,8 +365,7 @@ fn a_full_redis_changes_nothing_and_says_how_to_mend_it() {
 
 #[test]
 fn an_evicting_redis_is_refused_with_a_hint() {
-    let Some(redis) = Redis::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"])
-    else {
+    let Some(redis) = server(&[("maxmemory", "64mb"), ("maxmemory-policy", "allkeys-lru")]) else {
         return;
     };
     let error = RedisStore::open(options(&redis)).err().expect("it evicts");
@@ -382,12 +377,12 @@ fn an_evicting_redis_is_refused_with_a_hint() {
 
 #[test]
 fn a_stopped_redis_is_transient_and_the_next_call_connects_anew() {
-    let Some(mut redis) = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]) else {
+    let Some(mut redis) = server(&[("appendonly", "yes"), ("appendfsync", "always")]) else {
         return;
     };
     let store = open(&redis);
     let epoch = store.acquire(TASK, 0).expect("acquire").epoch;
-    redis.process.kill();
+    redis.kill();
     let error = store.acquire(TASK, 0).expect_err("it is stopped");
     assert!(matches!(error, PortError::Transient(_)), "{error:?}");
     redis.restart();
@@ -399,46 +394,24 @@ fn a_stopped_redis_is_transient_and_the_next_call_connects_anew() {
 
 #[test]
 fn tls_and_acl_are_spoken_and_refusals_are_fatal() {
-    let certificates = Certificates::make();
-    let Some(redis) = Redis::start(&[
-        "--port",
-        "0",
-        "--tls-port",
-        "PORT",
-        "--tls-auth-clients",
-        "no",
-        "--tls-cert-file",
-        &certificates.text("server.pem"),
-        "--tls-key-file",
-        &certificates.text("server.key"),
-        "--tls-ca-cert-file",
-        &certificates.text("ca.pem"),
-        "--user",
-        "default",
-        "off",
-        "--user",
-        "herd",
-        "on",
-        ">secret",
-        "~{skyherd:*",
-        "+@all",
-        "-@dangerous",
-        "+info",
-        "--user",
-        "weak",
-        "on",
-        ">secret",
-        "~other:*",
-        "+@all",
-    ]) else {
+    let Some(redis) = Redis::start(&ServerOptions {
+        secure: true,
+        ..with(&[
+            (
+                "user",
+                "herd on >secret ~{skyherd:* +@all -@dangerous +info",
+            ),
+            ("user", "weak on >secret ~other:* +@all"),
+        ])
+    }) else {
         return;
     };
     let secure = RedisOptions {
-        addresses: vec![format!("localhost:{}", redis.port)],
+        addresses: vec![format!("localhost:{}", redis.port())],
         username: Some("herd".into()),
         password: Some("secret".into()),
         tls: Some(RedisTls {
-            ca_file: Some(certificates.path("ca.pem")),
+            ca_file: Some(redis.certs().authority.clone()),
             client: None,
         }),
         ..RedisOptions::default()

@@ -2,6 +2,7 @@
 
 mod ending;
 mod loader;
+mod scenarios;
 mod world;
 
 pub(crate) use ending::Ending;

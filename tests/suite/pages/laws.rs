@@ -8,7 +8,7 @@ use skyherd::model::{
     AgentName, CostLine, Edge, Event, EventKind, Fact, FactBody, FindingStatus, Item, ItemKind,
     Message, MetricPoint, Presence, Statistics, Subject, Timestamp, Usd,
 };
-use skyherd::rules::RULES;
+use skyherd::rules::{Memory, RULES};
 
 use super::world::World;
 
@@ -41,7 +41,7 @@ fn item(subject: Subject, at: i64, kind: ItemKind, item: Value) -> Fact {
     }
 }
 
-pub fn volume(subject: &Subject, at: i64, class: &str) -> Fact {
+pub(super) fn volume(subject: &Subject, at: i64, class: &str) -> Fact {
     let body = json!({"VolumeType": class, "Size": 100, "State": "in-use",
         "Attachments": [{"InstanceId": "x-0"}]});
     item(subject.clone(), at, ItemKind::Volume, body)
@@ -66,7 +66,7 @@ fn event(subject: Subject, at: i64, kind: EventKind, detail: Value, dedupe: u64)
 
 /// One fact of a small estate, told by four numbers.
 fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
-    let high = value % 3 == 0;
+    let high = value.is_multiple_of(3);
     let metrics: Vec<_> = RULES
         .iter()
         .flat_map(|rule| rule.meta().needs.metrics)
@@ -79,7 +79,7 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             } else {
                 "instance"
             };
-            let value = if number % 2 == 0 { 95.0 } else { 0.0 };
+            let value = if number.is_multiple_of(2) { 95.0 } else { 0.0 };
             point(subject(kind, 0), at, (metric.namespace, metric.name), value)
         }
         10 | 11 => item(
@@ -88,12 +88,12 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             ItemKind::Instance,
             json!({
                 "InstanceType": if high { "t3.micro" } else { "m5.large" },
-                "State": {"Name": if value % 4 == 0 { "stopped" } else { "running" }},
+                "State": {"Name": if value.is_multiple_of(4) { "stopped" } else { "running" }},
                 "PublicIpAddress": if high { json!("203.0.113.9") } else { json!(null) },
                 "SecurityGroups": [{"GroupId": format!("x-{}", value % 2)}],
                 "BlockDeviceMappings": [{"Ebs": {"VolumeId": format!("x-{}", value % 2)}}],
                 "Tags": [{"Key": "Environment", "Value": if high { "prod" } else { "dev" }},
-                    {"Key": if value % 5 == 0 { "aws:autoscaling:groupName" } else { "Owner" },
+                    {"Key": if value.is_multiple_of(5) { "aws:autoscaling:groupName" } else { "Owner" },
                      "Value": "web"}],
             }),
         ),
@@ -103,7 +103,7 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             ItemKind::Volume,
             json!({
                 "VolumeType": if high { "gp2" } else { "gp3" }, "Size": 100,
-                "State": if value % 2 == 0 { "available" } else { "in-use" },
+                "State": if value.is_multiple_of(2) { "available" } else { "in-use" },
                 "Attachments": [{"InstanceId": "x-0"}],
             }),
         ),
@@ -114,7 +114,7 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             json!({
                 "IpPermissions": [{"IpProtocol": if high { "-1" } else { "tcp" }, "FromPort": 22,
                     "ToPort": 22, "IpRanges": [
-                        {"CidrIp": if value % 2 == 0 { "0.0.0.0/0" } else { "10.0.0.0/8" }}]}],
+                        {"CidrIp": if value.is_multiple_of(2) { "0.0.0.0/0" } else { "10.0.0.0/8" }}]}],
             }),
         ),
         15 => event(
@@ -219,6 +219,14 @@ fn stream() -> impl Strategy<Value = Vec<Fact>> {
     })
 }
 
+/// Streams a law is tried on; `LAWS_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("LAWS_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(48)
+}
+
 fn play(agent: AgentName, facts: &[Fact]) -> World {
     let mut world = World::new(DomainAgent::new(agent));
     for fact in facts {
@@ -236,7 +244,7 @@ fn assert_same(left: &World, right: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn equal_steps_have_equal_effects(facts in stream()) {
@@ -280,8 +288,11 @@ proptest! {
             sorted.advance(Timestamp::from_ms(end));
             shuffled.advance(Timestamp::from_ms(end));
             prop_assert_eq!(sorted.open(), shuffled.open());
+            // A subject that was only ever told what no longer holds is as good as unknown.
+            let unknown = Memory::default();
             for (key, state) in &sorted.states {
-                prop_assert_eq!(Some(&state.memory), shuffled.states.get(key).map(|state| &state.memory));
+                let other = shuffled.states.get(key).map_or(&unknown, |state| &state.memory);
+                prop_assert_eq!(&state.memory, other, "{}", key);
             }
         }
     }
@@ -336,7 +347,7 @@ fn generated_streams_open_findings_of_most_rules() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..200 {
+    for _ in 0..60 {
         let facts = stream().new_tree(&mut runner).unwrap().current();
         for agent in AGENTS {
             seen.extend(

@@ -1,7 +1,7 @@
 //! Every rule's page is executed: its examples are facts, its verdict blocks what comes of them.
 //!
 //! A line of a `jsonl` block is one fact: `at`, `subject`, and one of
-//! `metric` ("AWS/EC2 CPUUtilization") with `value`; `item` (a kind) with `body` (the Describe
+//! `metric` (such as `AWS/EC2 CPUUtilization`) with `value`; `item` (a kind) with `body` (the Describe
 //! item) and perhaps `gone`; `event` (a kind) with `body` (the detail); `account`, `region`,
 //! `service`, `usage_type` with `cost`; or `wait`, which only lets time pass. `repeat` with
 //! `every` and `times` tells it that often. A line of a `verdicts` block is what the rule
@@ -239,11 +239,20 @@ fn rewrite(rule: &dyn Rule) -> (String, usize) {
             .split_once("```verdicts\n")
             .expect("no verdicts block follows");
         let (_, tail) = tail.split_once("```").expect("an open verdicts block");
-        let said: String = play(rule, lines)
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect();
-        out += &format!("{head}```jsonl\n{lines}```\n{between}```verdicts\n{said}```");
+        let mut said = play(rule, lines).join("\n");
+        said.push('\n');
+        for part in [
+            head,
+            "```jsonl\n",
+            lines,
+            "```\n",
+            between,
+            "```verdicts\n",
+            &said,
+            "```",
+        ] {
+            out.push_str(part);
+        }
         examples += 1;
         rest = tail;
     }
@@ -314,7 +323,7 @@ fn every_page_has_its_headings_and_its_rules_permissions() {
                 meta.id
             );
         }
-        assert_eq!(page_file(*rule).exists(), true);
+        assert!(page_file(*rule).exists());
     }
 }
 

@@ -6,19 +6,19 @@ use skyherd::agents::domain::{DomainAgent, DomainState};
 use skyherd::agents::{Agent, Effects, Input, Keys, Step, Trigger};
 use skyherd::model::{Fact, Finding, FindingStatus, Message, Subject, Timestamp};
 
-pub struct World {
-    pub agent: DomainAgent,
-    pub states: BTreeMap<Subject, DomainState>,
-    pub wakes: BTreeMap<Subject, Timestamp>,
-    pub now: Timestamp,
-    pub published: Vec<Message>,
-    pub late: u32,
+pub(super) struct World {
+    pub(super) agent: DomainAgent,
+    pub(super) states: BTreeMap<Subject, DomainState>,
+    pub(super) wakes: BTreeMap<Subject, Timestamp>,
+    pub(super) now: Timestamp,
+    pub(super) published: Vec<Message>,
+    pub(super) late: u32,
     /// Whether every state goes through its encoded form between steps, as after a restart.
-    pub forgetful: bool,
+    pub(super) forgetful: bool,
 }
 
 impl World {
-    pub fn new(agent: DomainAgent) -> Self {
+    pub(super) fn new(agent: DomainAgent) -> Self {
         Self {
             agent,
             states: BTreeMap::new(),
@@ -30,17 +30,17 @@ impl World {
         }
     }
 
-    pub fn fact(&mut self, fact: &Fact) {
+    pub(super) fn fact(&mut self, fact: &Fact) {
         self.advance(fact.at);
         self.input(Input::Fact(fact));
     }
 
-    pub fn message(&mut self, message: &Message) {
+    pub(super) fn message(&mut self, message: &Message) {
         self.advance(message.at().unwrap_or(self.now));
         self.input(Input::Message(message));
     }
 
-    pub fn advance(&mut self, to: Timestamp) {
+    pub(super) fn advance(&mut self, to: Timestamp) {
         loop {
             let due = self
                 .wakes
@@ -83,7 +83,7 @@ impl World {
         trigger: Trigger<'_, skyherd::agents::domain::Note>,
     ) -> Vec<(Subject, skyherd::agents::domain::Note)> {
         let mut state = self.states.remove(key).unwrap_or_default();
-        let before = rmp_serde::to_vec_named(&state).unwrap();
+        let before = state.clone();
         let mut effects = Effects::default();
         let step = Step {
             trigger,
@@ -91,13 +91,13 @@ impl World {
             now: self.now,
         };
         self.agent.handle(step, &mut state, &mut effects);
-        let after = rmp_serde::to_vec_named(&state).unwrap();
         assert!(
-            before == after || effects.dirty,
+            before == state || effects.dirty,
             "{key} changed and was not said to"
         );
         if self.forgetful {
-            state = rmp_serde::from_slice(&after).unwrap();
+            let encoded = rmp_serde::to_vec_named(&state).unwrap();
+            state = rmp_serde::from_slice(&encoded).unwrap();
         }
         self.states.insert(key.clone(), state);
         match effects.wake {
@@ -115,7 +115,7 @@ impl World {
         effects.notes
     }
 
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.published.iter().filter_map(|message| match message {
             Message::Finding(row) => Some(row.as_ref()),
             _ => None,
@@ -123,7 +123,7 @@ impl World {
     }
 
     /// The last row of every finding, tombstones obeyed.
-    pub fn rows(&self) -> BTreeMap<String, Finding> {
+    pub(super) fn rows(&self) -> BTreeMap<String, Finding> {
         let mut rows = BTreeMap::new();
         for message in &self.published {
             match message {
@@ -139,7 +139,7 @@ impl World {
         rows
     }
 
-    pub fn open(&self) -> Vec<(String, String)> {
+    pub(super) fn open(&self) -> Vec<(String, String)> {
         self.rows()
             .into_values()
             .filter(|row| row.status == FindingStatus::Open)

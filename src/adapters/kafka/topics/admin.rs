@@ -1,7 +1,6 @@
 //! What a cluster has, what differs from the manifests, and making it so.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::difference::{Applied, Difference, Found, Settings};
 use super::manifest::TopicSpec;
 use crate::adapters::kafka::error::port_error;
 use crate::adapters::kafka::options::{KafkaOptions, Role};
@@ -24,87 +24,8 @@ use crate::ports::{PortError, PortResult};
 /// Longest wait for the cluster to carry out one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// One topic as the cluster has it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// Its whole name.
-    pub name: String,
-    /// How many partitions.
-    pub partitions: u32,
-    /// How many copies of the first.
-    pub replicas: u32,
-    /// Settings in force; those set for this topic are marked.
-    pub config: BTreeMap<String, (String, bool)>,
-}
-
-/// Where cluster and manifests differ.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Difference {
-    /// The cluster lacks the topic.
-    Missing {
-        /// Its whole name.
-        topic: String,
-    },
-    /// A setting has another value.
-    Config {
-        /// The topic's whole name.
-        topic: String,
-        /// The setting.
-        setting: String,
-        /// The manifest's value.
-        wanted: String,
-        /// The cluster's value.
-        found: String,
-    },
-    /// The number of partitions differs; it is never changed.
-    Partitions {
-        /// The topic's whole name.
-        topic: String,
-        /// The manifest's number.
-        wanted: u32,
-        /// The cluster's number.
-        found: u32,
-    },
-    /// The cluster has a topic beside ours that no manifest names.
-    Extra {
-        /// Its whole name.
-        topic: String,
-    },
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { topic } => write!(f, "{topic} is missing"),
-            Self::Config {
-                topic,
-                setting,
-                wanted,
-                found,
-            } => write!(f, "{topic}: {setting} is {found}, should be {wanted}"),
-            Self::Partitions {
-                topic,
-                wanted,
-                found,
-            } => write!(
-                f,
-                "{topic} has {found} partitions, should have {wanted}; not changed, since accounts would part from their state"
-            ),
-            Self::Extra { topic } => write!(f, "{topic} is in no manifest"),
-        }
-    }
-}
-
-/// What [`TopicAdmin::apply`] did.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Applied {
-    /// Topics made.
-    pub created: Vec<String>,
-    /// Topics whose settings were changed.
-    pub altered: Vec<String>,
-    /// What it refuses to change; the command exits with 1 when there is any.
-    pub refused: Vec<Difference>,
-}
+/// A topic's name, partitions and replicas.
+type Shape = (String, u32, u32);
 
 /// Looks after the topics of one cluster.
 pub struct TopicAdmin {
@@ -253,7 +174,7 @@ impl TopicAdmin {
     }
 
     /// Names, partitions and replicas of all topics, and how many brokers there are.
-    fn topics(&self) -> PortResult<(Vec<(String, u32, u32)>, u32)> {
+    fn topics(&self) -> PortResult<(Vec<Shape>, u32)> {
         let metadata = self
             .client
             .inner()
@@ -277,10 +198,7 @@ impl TopicAdmin {
         Ok((topics, metadata.brokers().len() as u32))
     }
 
-    fn configs(
-        &self,
-        names: &[&str],
-    ) -> PortResult<BTreeMap<String, BTreeMap<String, (String, bool)>>> {
+    fn configs(&self, names: &[&str]) -> PortResult<BTreeMap<String, Settings>> {
         const DOING: &str = "ask Kafka for the settings of its topics";
         if names.is_empty() {
             return Ok(BTreeMap::new());
@@ -340,7 +258,7 @@ impl TopicAdmin {
         &self,
         topic: &str,
         changes: &BTreeMap<String, String>,
-        before: Option<&BTreeMap<String, (String, bool)>>,
+        before: Option<&Settings>,
     ) -> PortResult<()> {
         let mut all: BTreeMap<&str, &str> = before
             .into_iter()

@@ -1,0 +1,187 @@
+//! A member of a consumer group: joining, what its events mean, handing tasks back.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use super::assignment::Assignment;
+use super::context::{Context, Rebalanced};
+use super::error::{hint, port_error, port_error_live};
+use super::offsets;
+use super::options::{KafkaOptions, Role};
+use super::producer::KafkaAppender;
+use super::reader::KafkaReader;
+use crate::model::{AgentName, Topic};
+use crate::ports::{Ownership, PortError, PortResult};
+
+/// One member of an agent's group, with its producer.
+pub struct KafkaLog {
+    pub(super) options: KafkaOptions,
+    pub(super) name: String,
+    pub(super) consumer: Option<BaseConsumer<Context>>,
+    pub(super) context: Context,
+    pub(super) share: Assignment,
+    /// Changes of ownership found out by ourselves, before those of the group.
+    pub(super) found: VecDeque<Ownership>,
+    /// Topics' partitions known to have been made anew, until started.
+    pub(super) anew: BTreeSet<(Topic, u32)>,
+    /// Whether a fetch met an offset outside the log that is not yet looked into.
+    pub(super) outside: bool,
+    /// Whether the group waits for the rest of a revocation.
+    pub(super) revoking: bool,
+    pub(super) reader: Option<KafkaReader>,
+    pub(super) appender: Arc<KafkaAppender>,
+}
+
+impl KafkaLog {
+    /// Joins the group of `agent` as the node's member number `number`.
+    ///
+    /// Connects in the background; `Fatal` when the configuration is refused.
+    pub fn open(
+        options: &KafkaOptions,
+        agent: AgentName,
+        number: usize,
+        topics: &[Topic],
+    ) -> PortResult<Self> {
+        let name = format!("{agent}-{number}");
+        let mut config = options.client(Role::Member, &name)?;
+        config.set("group.id", options.group(agent));
+        if options.static_members {
+            config.set("group.instance.id", format!("{}-{name}", options.node));
+        }
+        let context = Context::default();
+        let consumer: BaseConsumer<Context> = config
+            .create_with_context(context.clone())
+            .map_err(|error| port_error("set up the Kafka consumer", &error))?;
+        let topics: Vec<(Topic, String)> = topics
+            .iter()
+            .map(|topic| (*topic, options.topic_name(*topic)))
+            .collect();
+        let names: Vec<&str> = topics.iter().map(|(_, name)| name.as_str()).collect();
+        consumer
+            .subscribe(&names)
+            .map_err(|error| port_error("subscribe to Kafka topics", &error))?;
+        Ok(Self {
+            appender: Arc::new(KafkaAppender::open(options, &name)?),
+            options: options.clone(),
+            name,
+            consumer: Some(consumer),
+            context,
+            share: Assignment::new(topics),
+            found: VecDeque::new(),
+            anew: BTreeSet::new(),
+            outside: false,
+            revoking: false,
+            reader: None,
+        })
+    }
+
+    pub(super) fn consumer(&self) -> PortResult<&BaseConsumer<Context>> {
+        self.consumer
+            .as_ref()
+            .ok_or_else(|| PortError::Fatal("the Kafka consumer is closed".into()))
+    }
+
+    pub(super) fn next_event(&mut self) -> PortResult<Option<Ownership>> {
+        if let Some(found) = self.found.pop_front() {
+            return Ok(Some(found));
+        }
+        let event = self.context.events.lock().pop_front();
+        Ok(match event {
+            None => None,
+            Some(Rebalanced::Assigned(listed)) => {
+                self.revoking = false;
+                Some(Ownership::Assigned(self.share.numbers(&listed)?))
+            }
+            Some(Rebalanced::Revoked(listed)) => {
+                self.revoking = true;
+                Some(Ownership::Revoked(self.share.numbers(&listed)?))
+            }
+            Some(Rebalanced::Lost(listed)) => {
+                self.revoking = true;
+                Some(Ownership::Lost(self.share.numbers(&listed)?))
+            }
+        })
+    }
+
+    /// Tells librdkafka everything that is owned, with the offsets to go on from.
+    ///
+    /// The `range` protocol is eager, for which librdkafka takes whole assignments only.
+    pub(super) fn assign(&self) -> PortResult<()> {
+        let (all, paused) = self.share.lists()?;
+        let consumer = self.consumer()?;
+        consumer
+            .assign(&all)
+            .map_err(|error| port_error("assign Kafka partitions", &error))?;
+        if paused.count() > 0 {
+            consumer
+                .pause(&paused)
+                .map_err(|error| port_error("pause Kafka partitions", &error))?;
+        }
+        Ok(())
+    }
+
+    /// After a fetch outside the log: partitions whose position is outside have lost records, so
+    /// their tasks are handed back to be acquired anew, which reports the gap.
+    pub(super) fn look_into_bounds(&mut self) -> PortResult<()> {
+        let places = self.share.places(self.share.owned().iter().copied());
+        let all = offsets::bounds(self.consumer()?, &places)?;
+        let mut affected = BTreeSet::new();
+        for (index, (_, name)) in self.share.topics().iter().enumerate() {
+            for partition in self.share.owned() {
+                let next = self.share.next(index, *partition);
+                let bounds = all.get(&(name.clone(), *partition));
+                if let (Some(next), Some(bounds)) = (next, bounds)
+                    && !bounds.contain(next)
+                {
+                    affected.insert(*partition);
+                }
+            }
+        }
+        self.outside = false;
+        if affected.is_empty() {
+            // librdkafka has stopped fetching what it complained of.
+            return self.assign();
+        }
+        self.hand_back(affected);
+        Ok(())
+    }
+
+    pub(super) fn hand_back(&mut self, partitions: BTreeSet<u32>) {
+        let partitions: Vec<u32> = partitions.into_iter().collect();
+        self.found.push_back(Ownership::Lost(partitions.clone()));
+        self.found.push_back(Ownership::Assigned(partitions));
+    }
+
+    /// What an error event means to the poll that met it.
+    pub(super) fn judge(&mut self, error: &KafkaError) -> PortResult<()> {
+        let Some(code) = error.rdkafka_error_code() else {
+            return Ok(());
+        };
+        match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
+                self.outside = true;
+                Ok(())
+            }
+            Code::AllBrokersDown => Err(PortError::Transient(format!(
+                "no Kafka broker of {} can be reached",
+                self.options.brokers
+            ))),
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+                let hint = hint(code).unwrap_or("restart the process");
+                Err(PortError::Fatal(format!(
+                    "the Kafka consumer {} has failed: {error}; {hint}",
+                    self.name
+                )))
+            }
+            _ if hint(code).is_some() => Err(port_error_live("consume from Kafka", error)),
+            // Broken connections, moved leaders and the like: librdkafka goes on by itself.
+            _ => {
+                tracing::debug!(%error, member = self.name, "kafka consumer");
+                Ok(())
+            }
+        }
+    }
+}

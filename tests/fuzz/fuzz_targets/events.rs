@@ -1,0 +1,8 @@
+//! The decoder of `aws.events`.
+#![no_main]
+
+mod check;
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
+    check::check(skyherd::model::Topic::AwsEvents, payload);
+});

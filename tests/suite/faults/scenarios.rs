@@ -1,0 +1,183 @@
+//! One test a disturbance. Each loads the topics first, starts the processes after, disturbs them, and compares the ending
+//! with that of the embedded run of the same records.
+
+use skyherd::story::StoryOptions;
+
+use super::{Ending, Partitioner, Raw, World, WorldOptions, inputs, load, story};
+use crate::harness::{RedisOptions, await_until};
+
+/// Saved often, so that a kill finds something to go back to.
+const OFTEN: &str = "[checkpoint]\ninterval_ms = 200";
+
+/// Runs the story with a disturbance. `disturb` gets the world with every record loaded and nothing started, and what
+/// [`World::progress`] counts; at its end at least one process must run.
+fn disturbed(what: &str, options: WorldOptions, disturb: impl FnOnce(&mut World, u64)) {
+    disturbed_by(what, options, Partitioner::Murmur2, disturb);
+}
+
+fn disturbed_by(
+    what: &str,
+    options: WorldOptions,
+    partitioner: Partitioner,
+    disturb: impl FnOnce(&mut World, u64),
+) {
+    let partitions = options.partitions;
+    let Some(mut world) = World::start(options) else {
+        return;
+    };
+    let records: Vec<Raw> = story(StoryOptions::default());
+    load(&world.kafka, &records, partitioner);
+    disturb(&mut world, inputs(&records));
+    world.await_quiesced();
+    world
+        .ending()
+        .assert_equals(&Ending::embedded(&records, partitions), what);
+}
+
+fn often() -> WorldOptions {
+    WorldOptions {
+        config: OFTEN.to_owned(),
+        ..WorldOptions::default()
+    }
+}
+
+/// Shares of the input between 5 and 95 %, in order, drawn from a seed.
+fn moments(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut moments: Vec<f64> = (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            0.05 + 0.9 * (state % 1_000_000) as f64 / 1_000_000.0
+        })
+        .collect();
+    moments.sort_by(f64::total_cmp);
+    moments
+}
+
+#[test]
+fn on_kafka_and_redis_a_run_ends_as_embedded() {
+    disturbed("undisturbed", WorldOptions::default(), |world, _| {
+        world.run("a", None);
+    });
+}
+
+#[test]
+fn kills_at_forty_moments_change_nothing() {
+    let seed = 20_261_122;
+    disturbed(
+        &format!("40 kills, seed {seed}"),
+        often(),
+        |world, inputs| {
+            for share in moments(40, seed) {
+                world.run("a", None);
+                world.await_progress(inputs, share);
+                world.kill("a");
+            }
+            world.run("a", None);
+        },
+    );
+}
+
+#[test]
+fn crashes_between_the_steps_of_a_checkpoint_change_nothing() {
+    disturbed("10 failpoints", often(), |world, _| {
+        for passage in 1..=5 {
+            for point in ["settled", "stored"] {
+                let failpoint = format!("{point}:{passage}");
+                world.run_with("a", None, &[("SKYHERD_TEST_FAILPOINT", &failpoint)]);
+                world.await_end("a");
+            }
+        }
+        world.run("a", None);
+    });
+}
+
+#[test]
+fn a_survivor_takes_over_from_a_killed_process() {
+    disturbed("one of two killed", often(), |world, inputs| {
+        world.run("a", None);
+        world.run("b", None);
+        world.await_progress(inputs, 0.3);
+        world.kill("a");
+    });
+}
+
+#[test]
+fn rolling_restarts_change_nothing() {
+    disturbed("rolling restarts", often(), |world, inputs| {
+        world.run("a", None);
+        world.run("b", None);
+        for (name, share) in [("a", 0.2), ("b", 0.4), ("a", 0.6)] {
+            world.await_progress(inputs, share);
+            world.stop(name);
+            world.run(name, None);
+        }
+    });
+}
+
+#[test]
+fn nothing_of_a_zombie_counts() {
+    disturbed("a paused process", often(), |world, inputs| {
+        world.run("a", None);
+        world.await_progress(inputs, 0.3);
+        world.node("a").pause();
+        world.run("b", None);
+        await_until("b owns everything", crate::harness::DEADLINE, || {
+            // The paused process does not answer, so only b is asked.
+            (world.metric("b", "skyherd_records_taken_total") > 0).then_some(())
+        });
+        world.node("a").resume();
+    });
+}
+
+#[test]
+fn a_broker_restart_changes_nothing() {
+    disturbed("a broker restart", often(), |world, inputs| {
+        world.run("a", None);
+        world.await_progress(inputs, 0.3);
+        world.kafka.restart();
+        world.await_progress(inputs, 0.6);
+        world.kafka.kill();
+        world.kafka.restart();
+    });
+}
+
+#[test]
+fn a_redis_that_is_away_or_emptied_or_set_back_changes_nothing() {
+    disturbed("Redis disturbed", often(), |world, inputs| {
+        world.run("a", None);
+        world.await_progress(inputs, 0.1);
+        let early = world.redis.save();
+        world.await_progress(inputs, 0.3);
+        world.redis.pause();
+        // The disturbance itself is a length of time: Redis answers nobody for 10 seconds.
+        std::thread::sleep(std::time::Duration::from_secs(10));
+        world.redis.resume();
+        world.await_progress(inputs, 0.5);
+        world.redis.restore(&early);
+        world.await_progress(inputs, 0.8);
+        world.redis.flushall();
+    });
+}
+
+#[test]
+fn redis_cluster_serves_as_well() {
+    let options = WorldOptions {
+        redis: RedisOptions {
+            cluster: true,
+            ..RedisOptions::default()
+        },
+        ..WorldOptions::default()
+    };
+    disturbed("Redis Cluster", options, |world, _| world.run("a", None));
+}
+
+#[test]
+fn a_producer_that_hashes_otherwise_changes_nothing() {
+    let options = WorldOptions::default();
+    disturbed_by("CRC32 keys", options, Partitioner::Crc32, |world, _| {
+        world.run("a", None);
+    });
+}
