@@ -11,6 +11,7 @@ mod cluster;
 mod conformance;
 mod coordinator;
 mod decode;
+mod docs;
 #[cfg(feature = "kafka")]
 #[allow(
     dead_code,
