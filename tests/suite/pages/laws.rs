@@ -281,7 +281,7 @@ proptest! {
             let start = index / SHUFFLED * SHUFFLED;
             let other = start + turn;
             let near = facts.get(start..).is_some_and(|facts| {
-                let last = facts.iter().take(SHUFFLED).last();
+                let last = facts.iter().take(SHUFFLED).next_back();
                 last.is_some_and(|last| last.at.since(facts[0].at) <= LATE_MAX_MS)
             });
             if near && index < shuffled.len() && other < shuffled.len() {
