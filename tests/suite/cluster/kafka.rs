@@ -42,8 +42,15 @@ pub(super) fn deployment(bootstrap: &str) -> KafkaOptions {
     }
 }
 
-fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
+/// The manifests, keeping records for ever: those of the tests are years old, which the broker's
+/// clean-up would notice in the middle of a test.
+pub(super) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
     let mut specs = built_in().expect("the manifests are well-formed");
+    for spec in &mut specs {
+        if let Some(retention) = spec.config.get_mut("retention.ms") {
+            "-1".clone_into(retention);
+        }
+    }
     specs.retain(|spec| topics.iter().any(|topic| topic.as_str() == spec.name));
     specs
 }
