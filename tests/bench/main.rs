@@ -177,6 +177,18 @@ fn perf_tool(servers: &Servers, at: &Deployment, points: u64, report: &mut Repor
     }
 }
 
+/// On a thread of its own, as the program runs agents; a profiler tells them apart by its name.
+fn apart<T: Send>(name: &str, run: impl FnOnce() -> PortResult<T> + Send) -> PortResult<T> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, run)
+            .map_err(|error| PortError::Fatal(format!("no thread for {name}: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(PortError::Fatal(format!("{name} ended in a panic"))))
+    })
+}
+
 /// An agent and the bare loop, one after the other.
 fn compare<A: Agent>(
     servers: &Servers,
@@ -185,8 +197,8 @@ fn compare<A: Agent>(
     report: &mut Report,
 ) -> PortResult<Run> {
     let spec = agent.capabilities();
-    let (run, outputs) = throughput::agent(servers, at, agent)?;
-    let bare = throughput::bare(at, spec, &outputs)?;
+    let (run, outputs) = apart(spec.name.as_str(), || throughput::agent(servers, at, agent))?;
+    let bare = apart("bare", || throughput::bare(at, spec, &outputs))?;
     let ratio = run.per_core_second() / bare.per_core_second();
     let ruled = spec.reads.contains(&Topic::AwsMetrics);
     report.add(Row {

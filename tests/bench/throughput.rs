@@ -174,7 +174,15 @@ pub(crate) fn agent<A: Agent>(
         wall: progress.seconds(),
         redis: servers.redis_cpu() - redis,
     };
-    Ok((run, at.since(&ends)?))
+    let published: u64 = at.ends(&outputs)?.iter().map(|(_, _, end)| end).sum();
+    let published = published - ends.iter().map(|(_, _, end)| end).sum::<u64>();
+    let left = at.since(&ends)?;
+    // Compaction may have removed some already: others stand in for them.
+    let records = left
+        .iter()
+        .cycle()
+        .take(published as usize * usize::from(!left.is_empty()));
+    Ok((run, records.cloned().collect()))
 }
 
 /// The same records through the same client and decoder, and as many outputs as the agent
