@@ -140,7 +140,6 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Rules(args) => return rules::rules(args, output),
         Command::Metrics => return metrics::metrics(output),
         Command::Token(args) => return token::token(args, output),
-        Command::Topics(topics::TopicsCommand::List) => return topics::list(output),
         _ => {}
     }
     let config = configuration(cli)?;

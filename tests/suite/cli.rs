@@ -1,1 +1,311 @@
-//! Being built.
+//! The program as a person runs it: what it prints and how it ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The program with an environment of its own, in an empty directory.
+fn skyherd(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skyherd"));
+    command
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .env("TMPDIR", dir)
+        .env("SKYHERD_DATA_DIR", dir.join("data"))
+        .env("SKYHERD_HTTP__LISTEN", "127.0.0.1:0")
+        .env("SKYHERD_PARTITIONS", "4")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    skyherd(dir.path(), arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not killed")
+}
+
+const EVENT: &str = r#"{"version":"0","id":"e-1","detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","account":"111122223333","time":"2026-10-15T00:00:00Z","region":"eu-west-1","resources":[],"detail":{"instance-id":"i-0abc","state":"stopped"}}"#;
+
+#[test]
+fn help_names_every_command_and_shows_examples() {
+    let output = run(&["--help"]);
+    assert_eq!(code(&output), 0);
+    let help = text(&output.stdout);
+    for word in [
+        "run",
+        "check",
+        "replay",
+        "demo",
+        "topics",
+        "rules",
+        "tail",
+        "publish",
+        "metrics",
+        "token",
+        "Examples:",
+        "Exit codes:",
+    ] {
+        assert!(help.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn misuse_exits_with_2_and_suggests() {
+    let output = run(&["chekc"]);
+    assert_eq!(code(&output), 2);
+    assert!(text(&output.stderr).contains("'check'"));
+    let output = run(&["tail", "findings.cots"]);
+    assert_eq!(code(&output), 2);
+    assert!(text(&output.stderr).contains("did you mean findings.cost?"));
+}
+
+#[test]
+fn check_prints_every_problem_with_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("skyherd.toml"),
+        "nod = 'x'\npartitions = 6\n[kafka]\nbrokers = ['a:9092']\nproperties.'no.such.property' = 1\n",
+    )
+    .unwrap();
+    let output = skyherd(dir.path(), &["check"])
+        .env_remove("SKYHERD_PARTITIONS")
+        .output()
+        .unwrap();
+    let told = text(&output.stdout);
+    assert_eq!(code(&output), 1, "{told}");
+    for part in ["nod: ", "did you mean node?", "partitions: ", "redis: "] {
+        assert!(told.contains(part), "{part} is missing from\n{told}");
+    }
+    #[cfg(feature = "kafka")]
+    assert!(
+        told.contains("kafka.properties.no.such.property: "),
+        "{told}"
+    );
+    assert!(told.matches("hint: ").count() >= 3, "{told}");
+    let output = skyherd(dir.path(), &["run"]).output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("did you mean node?"));
+}
+
+#[test]
+fn a_good_configuration_is_told_to_be_good() {
+    let output = run(&["check"]);
+    assert_eq!(code(&output), 0);
+    assert!(text(&output.stdout).starts_with("ok: "));
+}
+
+#[test]
+fn the_metrics_table_names_every_metric_without_colours() {
+    let told = text(&run(&["metrics"]).stdout);
+    for spec in skyherd::telemetry::SPECS {
+        assert!(told.contains(spec.name), "{}", spec.name);
+    }
+    assert!(!told.contains('\u{1b}'));
+}
+
+#[test]
+fn every_rule_is_listed_and_explained() {
+    let list = text(&run(&["rules"]).stdout);
+    for rule in skyherd::rules::RULES {
+        let meta = rule.meta();
+        assert!(list.contains(meta.id), "{}", meta.id);
+    }
+    let meta = skyherd::rules::RULES[0].meta();
+    let output = run(&["rules", "explain", &meta.id.to_lowercase()]);
+    assert_eq!(code(&output), 0);
+    assert!(text(&output.stdout).contains(meta.remediation));
+    let output = run(&["rules", "explain", "NO-SUCH-1"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("there is no rule NO-SUCH-1"));
+}
+
+#[test]
+fn a_token_prints_once_with_the_hash_to_configure() {
+    let told = text(&run(&["token", "ci", "--write"]).stdout);
+    let token = told
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit(' ').next())
+        .unwrap();
+    let hash = blake3::hash(token.as_bytes()).to_hex().to_string();
+    let config: toml::Table = told.parse().unwrap();
+    let entry = &config["auth"]["tokens"][0];
+    assert_eq!(entry["blake3"].as_str(), Some(hash.as_str()));
+    assert_eq!(entry["role"].as_str(), Some("write"));
+}
+
+#[test]
+fn a_replay_accounts_for_every_record() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("events.jsonl"), format!("{EVENT}\n{{}}\n")).unwrap();
+    let output = skyherd(dir.path(), &["replay", "--summary", "events.jsonl"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert_eq!((count("read"), count("decoded")), (2, 1), "{summary}");
+    assert_eq!(
+        count("read"),
+        count("decoded") + count("ignored") + count("dead_lettered")
+    );
+    let output = skyherd(dir.path(), &["replay", "no-such-file"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("no-such-file"));
+}
+
+#[test]
+fn a_replay_fails_on_the_severity_asked_for_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = "{\"version\":\"0\",\"id\":\"s-1\",\"detail-type\":\"AWS Console Sign In via CloudTrail\",\"source\":\"aws.signin\",\"account\":\"111122223333\",\"time\":\"2026-10-15T00:00:00Z\",\"region\":\"us-east-1\",\"resources\":[],\"detail\":{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"Root\",\"principalId\":\"111122223333\",\"arn\":\"arn:aws:iam::111122223333:root\",\"accountId\":\"111122223333\"},\"eventTime\":\"2026-10-15T00:00:00Z\",\"eventSource\":\"signin.amazonaws.com\",\"eventName\":\"ConsoleLogin\",\"awsRegion\":\"us-east-1\",\"sourceIPAddress\":\"198.51.100.7\",\"responseElements\":{\"ConsoleLogin\":\"Success\"},\"additionalEventData\":{\"MFAUsed\":\"No\"},\"eventID\":\"9c1f\",\"eventType\":\"AwsConsoleSignIn\",\"recipientAccountId\":\"111122223333\"}}";
+    std::fs::write(dir.path().join("root.json"), root).unwrap();
+    let arguments = ["replay", "--json", "root.json"];
+    let output = skyherd(dir.path(), &arguments).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let severe = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .any(|row| {
+            row["kind"] == "finding"
+                && row["status"] == "open"
+                && ["high", "critical"].contains(&row["severity"].as_str().unwrap())
+        });
+    let failing = ["replay", "--json", "--fail-on", "high", "root.json"];
+    let output = skyherd(dir.path(), &failing).output().unwrap();
+    assert_eq!(code(&output), if severe { 3 } else { 0 });
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["root.json"], "the scratch directory is gone");
+}
+
+/// A running service that is stopped with SIGTERM when dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let mut child = skyherd(dir, &["run", "--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = stderr.lines();
+        let listening = lines.by_ref().find(|line| {
+            let line = line.as_ref().expect("log lines are text");
+            let line: Value = serde_json::from_str(line).expect("log lines are JSON");
+            line["message"] == "listening"
+        });
+        assert!(listening.is_some(), "the service ended before it listened");
+        // Drained, so that a full pipe never stops the service.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self(child)
+    }
+
+    fn terminate(&mut self) -> i32 {
+        let told = Command::new("kill")
+            .arg(self.0.id().to_string())
+            .status()
+            .unwrap();
+        assert!(told.success());
+        self.0.wait().unwrap().code().expect("not killed")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already in the good case.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn publish(dir: &Path, records: &str) -> Output {
+    let mut child = skyherd(dir, &["publish", "aws.events"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(records.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn tail(dir: &Path, topic: &str) -> Vec<Value> {
+    let output = skyherd(dir, &["tail", topic, "--json", "-n", "5"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn records_are_published_and_read_beside_a_running_service_and_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = publish(dir.path(), EVENT);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let mut service = Running::start(dir.path());
+    let output = publish(dir.path(), &format!("[{EVENT}]"));
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("1 published"));
+    assert_eq!(tail(dir.path(), "aws.events").len(), 2);
+    assert_eq!(service.terminate(), 0);
+    let records = tail(dir.path(), "aws.events");
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[1]["payload"]["detail"]["instance-id"], "i-0abc");
+    assert_eq!(records[1]["key"], "111122223333");
+}
+
+#[test]
+fn a_record_that_cannot_be_decoded_is_not_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = publish(
+        dir.path(),
+        &format!("{EVENT}\n{{\"source\":\"aws.ec2\"}}\n"),
+    );
+    assert_eq!(code(&output), 1);
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("record 2 of stdin") && told.contains("because:"),
+        "{told}"
+    );
+    assert_eq!(tail(dir.path(), "aws.events").len(), 1);
+}
+
+#[test]
+fn an_agents_own_topic_is_not_for_publishing() {
+    let output = run(&["publish", "findings.cost"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("only agents write findings.cost"));
+}
+
+#[test]
+fn the_demo_ends_with_ranked_recommendations() {
+    let output = run(&["demo", "--headless", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let scores: Vec<f64> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|row| row["priority"]["score"].as_f64().unwrap())
+        .collect();
+    assert!(!scores.is_empty());
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+}

@@ -169,9 +169,7 @@ fn skip_literal(
         match (letter, raw_hashes) {
             ('\n', _) => kept.push('\n'),
             ('\\', None) => {
-                if letters.next() == Some('\n') {
-                    kept.push('\n');
-                }
+                kept.extend(letters.next().filter(|escaped| *escaped == '\n'));
             }
             ('"', None) => return,
             ('"', Some(hashes)) => {

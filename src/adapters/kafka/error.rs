@@ -40,6 +40,9 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
             "raise max.message.bytes of the topic with `skyherd topics apply`"
         }
         Code::InvalidRecord => "a compacted topic takes only records with a key",
+        Code::InvalidTimestamp => {
+            "the broker refuses times so far from its own; raise message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic"
+        }
         Code::FencedInstanceId => {
             "another process runs under the same node name; give each its own"
         }

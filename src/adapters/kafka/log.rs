@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
@@ -129,6 +128,9 @@ impl Log for KafkaLog {
         for partition in partitions {
             self.share.end(*partition);
         }
+        if self.unassigned && !self.revoking {
+            return Ok(());
+        }
         if self.share.owned().is_empty() {
             self.revoking = false;
             return self
@@ -235,19 +237,9 @@ impl Log for KafkaLog {
 
     fn close(&mut self) -> PortResult<()> {
         self.reader = None;
-        let Some(consumer) = self.consumer.take() else {
+        let Some(closed) = self.leave() else {
             return Ok(());
         };
-        self.context.closing.store(true, Ordering::Release);
-        if let Err(error) = consumer.unassign() {
-            tracing::debug!(%error, "assignment not given back while closing");
-        }
-        // Dropping waits for the group without bound, so it is left to a thread of its own.
-        let (sender, closed) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            drop(consumer);
-            let _ = sender.send(());
-        });
         closed
             .recv_timeout(CLOSE_WITHIN)
             .map_err(|_| PortError::Transient("Kafka does not answer; left without it".into()))

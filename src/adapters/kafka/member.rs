@@ -1,7 +1,9 @@
 //! A member of a consumer group: joining, what its events mean, handing tasks back.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -16,9 +18,13 @@ use super::reader::KafkaReader;
 use crate::model::{AgentName, Topic};
 use crate::ports::{Ownership, PortError, PortResult};
 
+/// A second fencing within this time is another process' doing.
+const FENCED_AGAIN_WITHIN: Duration = Duration::from_mins(1);
+
 /// One member of an agent's group, with its producer.
 pub struct KafkaLog {
     pub(super) options: KafkaOptions,
+    pub(super) group: String,
     pub(super) name: String,
     pub(super) consumer: Option<BaseConsumer<Context>>,
     pub(super) context: Context,
@@ -31,6 +37,10 @@ pub struct KafkaLog {
     pub(super) outside: bool,
     /// Whether the group waits for the rest of a revocation.
     pub(super) revoking: bool,
+    /// Whether the consumer was never assigned anything.
+    pub(super) unassigned: bool,
+    /// When the consumer was last fenced.
+    fenced_at: Option<Instant>,
     pub(super) reader: Option<KafkaReader>,
     pub(super) appender: Arc<KafkaAppender>,
 }
@@ -46,26 +56,16 @@ impl KafkaLog {
         topics: &[Topic],
     ) -> PortResult<Self> {
         let name = format!("{agent}-{number}");
-        let mut config = options.client(Role::Member, &name)?;
-        config.set("group.id", options.group(agent));
-        if options.static_members {
-            config.set("group.instance.id", format!("{}-{name}", options.node));
-        }
-        let context = Context::default();
-        let consumer: BaseConsumer<Context> = config
-            .create_with_context(context.clone())
-            .map_err(|error| port_error("set up the Kafka consumer", &error))?;
         let topics: Vec<(Topic, String)> = topics
             .iter()
             .map(|topic| (*topic, options.topic_name(*topic)))
             .collect();
-        let names: Vec<&str> = topics.iter().map(|(_, name)| name.as_str()).collect();
-        consumer
-            .subscribe(&names)
-            .map_err(|error| port_error("subscribe to Kafka topics", &error))?;
+        let group = options.group(agent);
+        let (consumer, context) = join(options, &group, &name, &topics)?;
         Ok(Self {
             appender: Arc::new(KafkaAppender::open(options, &name)?),
             options: options.clone(),
+            group,
             name,
             consumer: Some(consumer),
             context,
@@ -74,8 +74,62 @@ impl KafkaLog {
             anew: BTreeSet::new(),
             outside: false,
             revoking: false,
+            unassigned: true,
+            fenced_at: None,
             reader: None,
         })
+    }
+
+    /// Begins anew after librdkafka gave the consumer up because another took its static name.
+    ///
+    /// Usually that other was this member itself: a coordinator that died between taking its join
+    /// and answering it fences the repeat. Twice in a short time it is another process.
+    fn rejoin(&mut self, error: &KafkaError) -> PortResult<()> {
+        if self
+            .fenced_at
+            .is_some_and(|at| at.elapsed() < FENCED_AGAIN_WITHIN)
+        {
+            return Err(self.failed(error, hint(Code::FencedInstanceId)));
+        }
+        self.fenced_at = Some(Instant::now());
+        let owned: Vec<u32> = self.share.owned().iter().copied().collect();
+        self.leave();
+        let (consumer, context) =
+            join(&self.options, &self.group, &self.name, self.share.topics())?;
+        self.consumer = Some(consumer);
+        self.context = context;
+        self.unassigned = true;
+        self.revoking = false;
+        self.outside = false;
+        self.found.clear();
+        if !owned.is_empty() {
+            self.found.push_back(Ownership::Lost(owned));
+        }
+        Ok(())
+    }
+
+    /// Gives the consumer up. Dropping one waits for the group without bound, so it is left to a
+    /// thread of its own, which says when it is done.
+    pub(super) fn leave(&mut self) -> Option<mpsc::Receiver<()>> {
+        let consumer = self.consumer.take()?;
+        self.context.closing.store(true, Ordering::Release);
+        if let Err(error) = consumer.unassign() {
+            tracing::debug!(%error, "assignment not given back while closing");
+        }
+        let (sender, closed) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(consumer);
+            let _ = sender.send(());
+        });
+        Some(closed)
+    }
+
+    fn failed(&self, error: &KafkaError, hint: Option<&str>) -> PortError {
+        PortError::Fatal(format!(
+            "the Kafka consumer {} has failed: {error}; {}",
+            self.name,
+            hint.unwrap_or("restart the process")
+        ))
     }
 
     pub(super) fn consumer(&self) -> PortResult<&BaseConsumer<Context>> {
@@ -109,7 +163,7 @@ impl KafkaLog {
     /// Tells librdkafka everything that is owned, with the offsets to go on from.
     ///
     /// The `range` protocol is eager, for which librdkafka takes whole assignments only.
-    pub(super) fn assign(&self) -> PortResult<()> {
+    pub(super) fn assign(&mut self) -> PortResult<()> {
         let (all, paused) = self.share.lists()?;
         let consumer = self.consumer()?;
         consumer
@@ -120,6 +174,7 @@ impl KafkaLog {
                 .pause(&paused)
                 .map_err(|error| port_error("pause Kafka partitions", &error))?;
         }
+        self.unassigned = false;
         Ok(())
     }
 
@@ -169,12 +224,9 @@ impl KafkaLog {
                 "no Kafka broker of {} can be reached",
                 self.options.brokers
             ))),
+            Code::FencedInstanceId => self.rejoin(error),
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-                let hint = hint(code).unwrap_or("restart the process");
-                Err(PortError::Fatal(format!(
-                    "the Kafka consumer {} has failed: {error}; {hint}",
-                    self.name
-                )))
+                Err(self.failed(error, hint(code)))
             }
             _ if hint(code).is_some() => Err(port_error_live("consume from Kafka", error)),
             // Broken connections, moved leaders and the like: librdkafka goes on by itself.
@@ -184,4 +236,27 @@ impl KafkaLog {
             }
         }
     }
+}
+
+/// A consumer that joins the group in the background.
+fn join(
+    options: &KafkaOptions,
+    group: &str,
+    name: &str,
+    topics: &[(Topic, String)],
+) -> PortResult<(BaseConsumer<Context>, Context)> {
+    let mut config = options.client(Role::Member, name)?;
+    config.set("group.id", group);
+    if options.static_members {
+        config.set("group.instance.id", format!("{}-{name}", options.node));
+    }
+    let context = Context::default();
+    let consumer: BaseConsumer<Context> = config
+        .create_with_context(context.clone())
+        .map_err(|error| port_error("set up the Kafka consumer", &error))?;
+    let names: Vec<&str> = topics.iter().map(|(_, name)| name.as_str()).collect();
+    consumer
+        .subscribe(&names)
+        .map_err(|error| port_error("subscribe to Kafka topics", &error))?;
+    Ok((consumer, context))
 }

@@ -276,4 +276,34 @@ mod tests {
         assert!(matches!(ledger.wait(2, NOW), Err(PortError::Lost(_))));
         assert!(ledger.wait(2, NOW).is_ok());
     }
+
+    #[test]
+    fn a_producer_given_up_is_replaced_and_its_records_are_lost_once() {
+        let options = KafkaOptions {
+            brokers: "127.0.0.1:1".into(),
+            ..KafkaOptions::default()
+        };
+        let appender = KafkaAppender::open(&options, "test").expect("no broker is needed");
+        let record = Outgoing {
+            topic: Topic::Audit,
+            partition: 0,
+            key: None,
+            payload: None,
+            headers: Vec::new(),
+            timestamp_ms: None,
+        };
+        appender.append(1, &record).expect("taken");
+        appender.ledger.counts.lock().broken = true;
+        assert!(matches!(
+            appender.settle(1, NOW),
+            Err(PortError::Transient(_))
+        ));
+        assert!(matches!(appender.settle(1, NOW), Err(PortError::Lost(_))));
+        assert!(appender.settle(1, NOW).is_ok());
+        appender.append(2, &record).expect("taken by the next one");
+        assert!(matches!(
+            appender.settle(2, NOW),
+            Err(PortError::Transient(_))
+        ));
+    }
 }

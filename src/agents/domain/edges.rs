@@ -3,23 +3,17 @@
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::flap::Flap;
 use super::notes::{Note, Says};
-use super::state::{DomainState, FindingMemory, RETENTION_MS, finding_key};
-use super::{DomainAgent, RuleRef, account_subject};
+use super::state::{DomainState, finding_key};
+use super::{DomainAgent, account_subject};
 use crate::agents::{Effects, Step};
 use crate::model::{
-    Edge, Environment, Event, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
+    Edge, Environment, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
 };
-use crate::rules::stats::Series;
-use crate::rules::{Case, Found, Meta, Rule, Verdict};
+use crate::rules::{Found, Meta, Verdict};
 
 /// A momentary finding's row is published again when its end moved by this part of its span.
 const EXPIRY_STEPS: i64 = 24;
-
-/// How long statistics of a resource that is gone are kept: late points may still come, and what
-/// looked gone may come back.
-const FORGET_MS: i64 = Timestamp::DAY;
 
 /// One step of the agent, with what it works on at hand.
 pub(super) struct Turn<'a> {
@@ -50,153 +44,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn case(&self, as_of: Timestamp) -> Case<'_> {
-        Case {
-            subject: self.key,
-            now: self.now,
-            as_of,
-            memory: &self.state.memory,
-            event: None,
-        }
-    }
-
-    /// Judges every rule that `concerned` picks and that judges this subject.
-    pub(super) fn judge(&mut self, concerned: impl Fn(&dyn Rule) -> bool) {
-        if self.state.memory.gone() {
-            return;
-        }
-        let agent = self.agent;
-        for rule in &agent.rules {
-            let meta = rule.meta();
-            if !meta.momentary && meta.needs.judges(self.key) && concerned(*rule) {
-                self.judge_rule(*rule, None);
-            }
-        }
-    }
-
-    /// Judges one rule. `touched` is the time of the metric point that changed, if it was one.
-    pub(super) fn judge_rule(&mut self, rule: RuleRef, touched: Option<Timestamp>) {
-        if rule.meta().needs.metrics.is_empty() {
-            let verdict = rule.check(&self.case(self.now));
-            self.settle(rule.meta(), verdict);
-        } else {
-            self.judge_series(rule, touched);
-        }
-        let wake = rule
-            .wake_at(&self.case(self.now))
-            .filter(|at| *at > self.now);
-        let id = rule.meta().id;
-        match wake {
-            Some(at) => {
-                if self.state.wakes.get(id) != Some(&at) {
-                    self.state.wakes.insert(SmolStr::new_static(id), at);
-                }
-            }
-            None if self.state.wakes.is_empty() => {}
-            None => {
-                self.state.wakes.remove(id);
-            }
-        }
-    }
-
-    fn judge_series(&mut self, rule: RuleRef, touched: Option<Timestamp>) {
-        let meta = rule.meta();
-        let mut flap = self
-            .state
-            .flaps
-            .get_mut(meta.id)
-            .map(std::mem::take)
-            .unwrap_or_default();
-        let mut last_found = None;
-        let mut newest_found = None;
-        for as_of in self.times_to_judge(meta, touched) {
-            if !flap.revisable(as_of) {
-                continue;
-            }
-            let (found, verdict) = match rule.check(&self.case(as_of)) {
-                Verdict::Silent => (None, None),
-                Verdict::Clear => (None, Some(false)),
-                Verdict::Found(found) => (found.into_iter().next(), Some(true)),
-            };
-            flap.set(as_of, verdict, meta.reopen_after, meta.clear_after);
-            if found.is_some() {
-                last_found.clone_from(&found);
-            }
-            newest_found = found;
-        }
-        let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
-        // What no point brought about happened now, not when the points it revised were made.
-        let changed = changed.filter(|_| touched.is_some());
-        if flap != Flap::default() {
-            match self.state.flaps.get_mut(meta.id) {
-                Some(known) => *known = flap,
-                None => {
-                    self.state.flaps.insert(SmolStr::new_static(meta.id), flap);
-                }
-            }
-        }
-        let key = finding_key(meta.id, "");
-        let is_open = self
-            .state
-            .findings
-            .get(&key)
-            .is_some_and(|memory| memory.open);
-        let at = self.at;
-        match (open, is_open) {
-            (true, false) => {
-                if let Some(found) = last_found {
-                    self.at = changed.unwrap_or(at);
-                    self.open_or_update(meta, *found);
-                }
-            }
-            (true, true) => {
-                if let Some(found) = newest_found {
-                    self.open_or_update(meta, *found);
-                }
-            }
-            (false, true) => self.close(&key, Edge::Cleared, changed.unwrap_or(at)),
-            (false, false) => {}
-        }
-        self.at = at;
-    }
-
-    /// Times with a point whose verdict may have changed, oldest first: those from `touched` on,
-    /// or all that are still known when something else than a point changed.
-    fn times_to_judge(&self, meta: &Meta, touched: Option<Timestamp>) -> SmallVec<[Timestamp; 1]> {
-        let series = || {
-            meta.needs
-                .metrics
-                .iter()
-                .filter_map(|metric| self.state.memory.series.get(metric.name))
-        };
-        if let Some(touched) = touched
-            && series().all(|series| series.times().next_back() <= Some(touched))
-        {
-            return smallvec::smallvec![touched];
-        }
-        let mut times: SmallVec<[Timestamp; 1]> = series()
-            .flat_map(Series::times)
-            .filter(|at| touched.is_none_or(|touched| *at >= touched))
-            .collect();
-        times.sort_unstable();
-        times.dedup();
-        times
-    }
-
-    /// Judges a momentary rule on the event at hand.
-    pub(super) fn judge_moment(&mut self, rule: RuleRef, event: &Event, at: Timestamp) {
-        let case = Case {
-            event: Some((event, at)),
-            ..self.case(self.now)
-        };
-        if let Verdict::Found(found) = rule.check(&case) {
-            for found in found {
-                self.open_or_update(rule.meta(), *found);
-            }
-        }
-    }
-
-    fn settle(&mut self, meta: &'static Meta, verdict: Verdict) {
+    pub(super) fn settle(&mut self, meta: &'static Meta, verdict: Verdict) {
         let found = match verdict {
             Verdict::Silent => return,
             Verdict::Clear => SmallVec::new(),
@@ -226,7 +74,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn open_or_update(&mut self, meta: &'static Meta, mut found: Found) {
+    pub(super) fn open_or_update(&mut self, meta: &'static Meta, mut found: Found) {
         let at = found.since.unwrap_or(self.at);
         let key = finding_key(meta.id, &found.discriminator);
         let ends = found.expires.map(|span| at.plus(span));
@@ -293,7 +141,7 @@ impl<'a> Turn<'a> {
         self.publish(row);
     }
 
-    fn close(&mut self, key: &str, edge: Edge, at: Timestamp) {
+    pub(super) fn close(&mut self, key: &str, edge: Edge, at: Timestamp) {
         let Some(memory) = self.state.findings.get_mut(key) else {
             return;
         };
@@ -317,7 +165,7 @@ impl<'a> Turn<'a> {
         self.publish(row);
     }
 
-    fn publish(&mut self, row: Finding) {
+    pub(super) fn publish(&mut self, row: Finding) {
         self.effects.dirty = true;
         let edge = match row.edge {
             Edge::Opened => "opened",
@@ -337,173 +185,6 @@ impl<'a> Turn<'a> {
             self.tell(index, Says::Row { id, open });
         }
         self.effects.publish.push(Message::Finding(Box::new(row)));
-    }
-
-    /// The resource is known to be gone: nothing but momentary facts can hold of it.
-    pub(super) fn resource_gone(&mut self, was_gone: bool) {
-        let over: Vec<SmolStr> = self
-            .state
-            .findings
-            .iter()
-            .filter(|(_, memory)| memory.open && memory.expires_at.is_none())
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in over {
-            self.close(&key, Edge::Cleared, self.at);
-        }
-        if !was_gone && !self.state.wakes.is_empty() {
-            self.state.wakes.clear();
-            self.effects.dirty = true;
-        }
-    }
-
-    /// Statistics of a resource that has been gone for a while, when it is time to forget them.
-    fn forget_at(&self) -> Option<Timestamp> {
-        let memory = &self.state.memory;
-        if !memory.gone() || (memory.series.is_empty() && self.state.flaps.is_empty()) {
-            return None;
-        }
-        memory.state().map(|(_, since)| since.plus(FORGET_MS))
-    }
-
-    /// Whether the resource has been gone for so long that nothing of it is measured any more.
-    pub(super) fn forgotten(&self) -> bool {
-        let memory = &self.state.memory;
-        memory.gone()
-            && memory
-                .state()
-                .is_some_and(|(_, since)| since.plus(FORGET_MS) <= self.now)
-    }
-
-    /// Does what is due.
-    pub(super) fn wake(&mut self) {
-        let due = self.state.wake.unwrap_or(self.now).min(self.now);
-        self.at = due;
-        let agent = self.agent;
-        for rule in &agent.rules {
-            if self
-                .state
-                .wakes
-                .get(rule.meta().id)
-                .is_some_and(|at| *at <= self.now)
-            {
-                self.state.wakes.remove(rule.meta().id);
-                self.effects.dirty = true;
-                if !self.state.memory.gone() {
-                    self.judge_rule(*rule, None);
-                }
-            }
-        }
-        let ended: Vec<(SmolStr, Timestamp)> = self
-            .state
-            .findings
-            .iter()
-            .filter(|(_, memory)| memory.open)
-            .filter_map(|(key, memory)| Some((key.clone(), memory.expires_at?)))
-            .filter(|(_, at)| *at <= self.now)
-            .collect();
-        for (key, at) in ended {
-            self.close(&key, Edge::Expired, at);
-        }
-        if self.forget_at().is_some_and(|at| at <= self.now) {
-            self.state.memory.series.clear();
-            self.state.flaps.clear();
-            self.effects.dirty = true;
-        }
-        self.bury();
-        self.retry_tasks();
-    }
-
-    /// Tombstones for rows whose retention is over. Episode and seq stay remembered.
-    fn bury(&mut self) {
-        for memory in self.state.findings.values_mut() {
-            let over = memory
-                .closed_at
-                .is_some_and(|at| at.plus(RETENTION_MS) <= self.now);
-            if let Some(row) = memory.row.take_if(|_| over && !memory.open) {
-                self.effects.dirty = true;
-                self.effects.publish.push(Message::Tombstone(
-                    self.agent.topic(),
-                    row.subject.clone(),
-                    row.id.as_str().to_owned(),
-                ));
-            }
-        }
-    }
-
-    /// Brings owner and environment of open rows up to date, then asks for the next wake.
-    pub(super) fn finish(mut self, woken: bool) {
-        if self.effects.dirty && !self.state.findings.is_empty() {
-            self.follow_owner();
-        }
-        // What is overdue already waits for the next step: a wake lies in the future.
-        let next = self.next_wake().map(|at| at.max(self.now.plus(1)));
-        if woken || next != self.state.wake {
-            self.effects.dirty |= next != self.state.wake;
-            self.state.wake = next;
-            self.effects.wake = Some(next);
-        }
-    }
-
-    fn follow_owner(&mut self) {
-        let owner = self.state.memory.owner(self.key);
-        let environment: Option<Environment> = self.state.memory.environment();
-        let mut rows = Vec::new();
-        for memory in self
-            .state
-            .findings
-            .values_mut()
-            .filter(|memory| memory.open)
-        {
-            let FindingMemory {
-                row: Some(row),
-                seq,
-                ..
-            } = memory
-            else {
-                continue;
-            };
-            let targeted = row
-                .proposal
-                .as_ref()
-                .and_then(|proposal| proposal.target.as_ref())
-                .is_some();
-            let moved = !targeted && row.owner != owner;
-            if !moved && row.environment == environment {
-                continue;
-            }
-            *seq += 1;
-            row.owner_before = moved.then(|| std::mem::replace(&mut row.owner, owner.clone()));
-            row.environment = environment;
-            row.edge = Edge::Updated;
-            row.at = self.at;
-            row.seq = *seq;
-            rows.push((**row).clone());
-        }
-        for row in rows {
-            self.publish(row);
-        }
-    }
-
-    fn next_wake(&self) -> Option<Timestamp> {
-        let rules = self.state.wakes.values().copied();
-        let findings = self.state.findings.values().filter_map(|memory| {
-            if memory.open {
-                memory.expires_at
-            } else {
-                memory
-                    .row
-                    .as_ref()
-                    .and(memory.closed_at)
-                    .map(|at| at.plus(RETENTION_MS))
-            }
-        });
-        let tasks = self.state.tasks.iter().filter_map(|task| task.next);
-        rules
-            .chain(findings)
-            .chain(tasks)
-            .chain(self.forget_at())
-            .min()
     }
 }
 

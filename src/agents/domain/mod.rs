@@ -4,8 +4,10 @@
 //! and publishes edges. Deliberately absent: anything a rule decides, and any clock.
 
 mod absorb;
+mod due;
 mod edges;
 mod flap;
+mod judge;
 mod notes;
 mod state;
 mod tasks;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use skyherd::adapters::kafka::topics::{TopicAdmin, TopicSpec, built_in};
+use skyherd::adapters::kafka::topics::{TopicAdmin, TopicSpec};
 use skyherd::adapters::kafka::{KafkaLog, KafkaOptions, check_partitions};
 use skyherd::adapters::redis::{RedisOptions, RedisStore};
 use skyherd::model::Topic;
 use skyherd::ports::{Log, Store};
 
-use super::kafka::{broker, cut, deployment, patiently, transient};
+use super::kafka::{broker, cut, deployment, patiently, specs, transient};
 use crate::conformance::{AGENT, PARTITIONS, World, conforms};
 use crate::harness::{Redis, RedisOptions as ServerOptions, unique};
 
@@ -36,11 +36,7 @@ impl ClusterWorld {
         }
         let mut topics: BTreeSet<Topic> = reads.iter().copied().collect();
         topics.extend([Topic::Workflows, Topic::FindingsResource]);
-        let plain = built_in()
-            .expect("the manifests are well-formed")
-            .into_iter()
-            .find(|spec| spec.name == Topic::AwsEvents.as_str())
-            .expect("it is listed");
+        let plain = specs(&[Topic::AwsEvents]).remove(0);
         let specs: Vec<TopicSpec> = topics
             .iter()
             .map(|topic| TopicSpec {

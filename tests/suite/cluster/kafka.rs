@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use skyherd::adapters::kafka::topics::{Difference, TopicAdmin, TopicSpec, built_in};
 use skyherd::adapters::kafka::{
@@ -41,8 +42,15 @@ pub(super) fn deployment(bootstrap: &str) -> KafkaOptions {
     }
 }
 
-fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
+/// The manifests, keeping records for ever: those of the tests are years old, which the broker's
+/// clean-up would notice in the middle of a test.
+pub(super) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
     let mut specs = built_in().expect("the manifests are well-formed");
+    for spec in &mut specs {
+        if let Some(retention) = spec.config.get_mut("retention.ms") {
+            "-1".clone_into(retention);
+        }
+    }
     specs.retain(|spec| topics.iter().any(|topic| topic.as_str() == spec.name));
     specs
 }
@@ -397,6 +405,100 @@ fn a_static_member_is_given_its_share_back_without_a_rebalance() {
     assert_eq!(again.start(&[0, 1], &stored), vec![]);
     again.see(3);
     assert_eq!(again.texts(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_survivor_takes_over_from_a_static_member_that_is_gone() {
+    let Some(kafka) = broker() else { return };
+    let options = deployment(&kafka.bootstrap);
+    create(&options, &TOPICS, 2);
+    let mut gone = Member::join(&options, 0);
+    assert_eq!(gone.assigned(), vec![0, 1]);
+    gone.start(&[0, 1], &Positions::new());
+    let mut survivor = Member::join(&options, 1);
+    // The first one leaves in the middle of the rebalance, without a word to the group.
+    drop(gone);
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        match survivor.poll() {
+            Some(Ownership::Assigned(partitions)) if partitions == [0, 1] => break,
+            Some(Ownership::Assigned(partitions)) => {
+                survivor.start(&partitions, &Positions::new());
+            }
+            Some(Ownership::Revoked(partitions) | Ownership::Lost(partitions)) => {
+                survivor.log.stop(&partitions).expect("stopped");
+            }
+            None => {}
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the share of the gone is not given on"
+        );
+    }
+}
+
+#[test]
+fn two_processes_under_one_node_name_are_told_apart_by_an_error() {
+    let Some(kafka) = broker() else { return };
+    let options = deployment(&kafka.bootstrap);
+    create(&options, &TOPICS, 1);
+    let mut rivals = [Member::join(&options, 0), Member::join(&options, 0)];
+    let deadline = Instant::now() + WITHIN;
+    let error = 'fought: loop {
+        for rival in &mut rivals {
+            match rival.log.poll(1, TICK, &mut |_| {}) {
+                Err(error @ PortError::Fatal(_)) => break 'fought error.to_string(),
+                Ok(Some(Ownership::Assigned(partitions))) => {
+                    rival.start(&partitions, &Positions::new());
+                }
+                Ok(Some(Ownership::Lost(partitions) | Ownership::Revoked(partitions))) => {
+                    rival.log.stop(&partitions).expect("stopped");
+                }
+                Ok(None) | Err(_) => {}
+            }
+        }
+        assert!(Instant::now() < deadline, "both go on");
+    };
+    assert!(error.contains("same node name"), "{error}");
+}
+
+#[test]
+fn the_mark_of_a_transaction_does_not_keep_a_member_from_the_end() {
+    let Some(kafka) = broker() else { return };
+    let options = deployment(&kafka.bootstrap);
+    create(&options, &TOPICS, 1);
+    let name = options.topic_name(Topic::AwsEvents);
+    let outsider: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &options.brokers)
+        .set("transactional.id", &options.node)
+        .create()
+        .expect("a producer");
+    outsider.init_transactions(WITHIN).expect("answered");
+    outsider.begin_transaction().expect("begun");
+    outsider
+        .send(BaseRecord::<(), str>::to(&name).partition(0).payload("a"))
+        .expect("taken");
+    outsider.commit_transaction(WITHIN).expect("committed");
+    let mut member = Member::join(&options, 0);
+    member.assigned();
+    member.start(&[0], &Positions::new());
+    member.see(1);
+    let deadline = Instant::now() + WITHIN;
+    member.log.refresh_ends(&[0]).expect("answered");
+    assert_eq!(
+        member.log.end(Topic::AwsEvents, 0),
+        Some(2),
+        "record and mark"
+    );
+    while member.log.end(Topic::AwsEvents, 0) != Some(1) {
+        assert_eq!(member.poll(), None);
+        assert!(Instant::now() < deadline, "the end is never reached");
+    }
+    let next = member
+        .log
+        .read(Topic::AwsEvents, 0, 0, &mut |_| {})
+        .expect("read");
+    assert_eq!(next, 2);
 }
 
 #[test]
