@@ -680,7 +680,7 @@ fn links_and_paths_lead_somewhere() {
             let pattern = span.contains(['*', '<', ' ', '{']);
             if folder.iter().any(|prefix| span.starts_with(prefix)) && !pattern {
                 assert!(
-                    root().join(span).exists(),
+                    root().join(&span).exists(),
                     "{document}: {span} does not exist"
                 );
             }
