@@ -47,7 +47,7 @@ fn an_event_of_2099_fires_nothing_and_holds_up_nobody() {
     let held = |rule: &str| ending.findings.values().any(|line| line.starts_with(rule));
     assert!(held("SEV-3 "), "the root finding has expired: {ending:#?}");
     assert!(!held("RES-LIFE-2 "), "30 days have passed: {ending:#?}");
-    assert!(held("SEC-SG-1 "), "the record after it: {ending:#?}");
+    assert!(held("SEC-SG-2 "), "the record after it: {ending:#?}");
     let records = [before, after].concat();
     ending.assert_equals(&Ending::embedded(&records, partitions), "an event of 2099");
 }
