@@ -304,8 +304,9 @@ fn the_demo_ends_with_ranked_recommendations() {
     assert!(
         rows.is_sorted_by(|a, b| a.rank(b).is_le()),
         "{:?}",
-        rows.iter().map(|row| row.priority.score).collect::<Vec<_>>()
+        rows.iter()
+            .map(|row| row.priority.score)
+            .collect::<Vec<_>>()
     );
     assert_eq!(rows[0].severity, Severity::Critical);
-}");
 }
