@@ -368,6 +368,7 @@ fn every_configuration_shown_is_accepted() {
         let real: Vec<_> = problems
             .iter()
             .filter(|problem| problem.path != "redis.ca_file")
+            .filter(|problem| cfg!(feature = "kafka") || problem.path != "kafka")
             .collect();
         assert!(real.is_empty(), "{real:?}\n{text}");
     }
@@ -699,11 +700,10 @@ fn the_code_map_names_every_module() {
         else {
             continue;
         };
-        let folder = map.contains(&format!("`src/{name}`"));
-        assert!(
-            folder || map.contains(&format!("`src/{name}.rs`")),
-            "ARCHITECTURE.md does not place {name}"
-        );
+        let placed = [format!("| `src/{name}` |"), format!("| `src/{name}.rs` |")]
+            .iter()
+            .any(|row| map.contains(row));
+        assert!(placed, "ARCHITECTURE.md does not place {name}");
     }
 }
 

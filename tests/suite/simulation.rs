@@ -6,6 +6,7 @@
 //! is kept byte for byte and every misplaced one applied; I6 bounds hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -171,7 +172,8 @@ fn history(world: &SimWorld) -> String {
                 let Ok(Decoded::Message(Message::Finding(row))) = decoded else {
                     continue;
                 };
-                text += &format!(
+                let _ = write!(
+                    text,
                     "\n  {name}:{partition}@{offset} {} {} {:?} {:?} at {} episode {} epoch {} seq {}",
                     row.rule,
                     row.subject,
@@ -346,7 +348,12 @@ fn settle(world: &SimWorld, processes: &mut [Process], options: &Options) -> Res
     for process in processes.iter_mut() {
         for (name, slot) in &mut process.crew {
             if let Some(worker) = slot {
-                state += &format!("\n{} {name}: {:?}", process.member, worker.standing());
+                let _ = write!(
+                    state,
+                    "\n{} {name}: {:?}",
+                    process.member,
+                    worker.standing()
+                );
             }
         }
     }
@@ -381,7 +388,7 @@ fn run(seed: u64) -> Result<(), String> {
         plot().to_vec()
     };
     let options = options(&mut draw);
-    let mut processes: Vec<Process> = (0..1 + draw.below(2) as u32).map(Process::new).collect();
+    let mut processes: Vec<Process> = (0..=draw.below(2) as u32).map(Process::new).collect();
     let rate = [0, 20, 100][draw.below(3) as usize];
     let lost = [0, 5][draw.below(2) as usize];
     world.set_rates(Rates {
@@ -487,9 +494,9 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
         .take(5)
         .collect();
     for (seed, error) in &failed {
-        println!("SKYHERD_TEST_SEED={seed}: {error}");
+        eprintln!("SKYHERD_TEST_SEED={seed}: {error}");
     }
-    println!("{} seeds run", seeds.len());
+    eprintln!("{} seeds run", seeds.len());
     assert!(
         failed.is_empty(),
         "{} seeds failed; replay one with SKYHERD_TEST_SEED",
