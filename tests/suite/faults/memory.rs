@@ -18,7 +18,7 @@ const STORY: StoryOptions = StoryOptions {
 #[test]
 fn a_redis_emptied_on_day_20_of_34_changes_nothing() {
     let options = WorldOptions {
-        config: "[checkpoint]\ninterval_ms = 200\n[memory]\nbackup_interval_ms = 200".to_owned(),
+        config: "[checkpoint]\ninterval_ms = 200\n[memory]\nbackup_interval_ms = 1000".to_owned(),
         ..WorldOptions::default()
     };
     let partitions = options.partitions;
