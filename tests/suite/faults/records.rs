@@ -316,7 +316,7 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
         period_minutes: 60,
         ..StoryOptions::default()
     });
-    let keyed = |index: usize| index % 7 != 0;
+    let keyed = |index: usize| !index.is_multiple_of(7);
     let written: Vec<Raw> = records
         .iter()
         .enumerate()
