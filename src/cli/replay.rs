@@ -180,10 +180,16 @@ fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
         .map(|savings| savings.monthly)
         .sum();
     output.line(&format!(
-        "{} open recommendations from {open} open findings; acting on all saves {saved} a month",
-        ranked.len()
+        "{} from {}; acting on all saves {saved} a month",
+        counted(ranked.len(), "open recommendation"),
+        counted(open, "open finding")
     ))?;
     Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {

@@ -33,7 +33,6 @@ mod tests {
 
     /// The vectors of Apache Kafka's own `UtilsTest.testMurmur2`.
     #[test]
-    #[expect(clippy::cast_lossless, reason = "the vectors are Java's signed ints")]
     fn murmur2_equals_javas() {
         for (text, expected) in [
             ("21", -973_932_308_i32),

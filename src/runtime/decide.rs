@@ -8,6 +8,7 @@ use crate::telemetry::Signal;
 
 use super::NOTE_HOPS_MAX;
 use super::codec::{CodecError, decode_state};
+use super::intake::HEADER_TRACE;
 use super::task::{Content, Entry, Notes, Planned, Stage, Task};
 use super::worker::Shared;
 
@@ -62,6 +63,7 @@ pub(super) fn fire_wakes<A: Agent>(
         task.notes = Some(Notes {
             queue: [].into(),
             position: None,
+            trace: None,
             taken_ms,
         });
         step(shared, task, effects, &subject, Trigger::Wake, 0);
@@ -87,6 +89,7 @@ fn take<A: Agent>(
     task.notes = Some(Notes {
         queue: [].into(),
         position,
+        trace: queued.trace,
         taken_ms: queued.taken_ms,
     });
     match queued.content {
@@ -164,14 +167,46 @@ fn step<A: Agent>(
     shared
         .agent
         .handle(Step { trigger, key, now }, &mut entry.state, effects);
-    if !effects.observe.is_empty() {
+    remember(shared, task, effects, key, now);
+    let taken_ms = task.notes.as_ref().map(|notes| notes.taken_ms);
+    for mut message in effects.publish.drain(..) {
+        message.stamp(task.epoch);
+        publish(shared, task, &message, taken_ms);
+    }
+    if let Some(notes) = &mut task.notes {
+        debug_assert!(
+            hops < NOTE_HOPS_MAX,
+            "a chain of notes ends within its bound"
+        );
+        let hop = hops + 1;
+        let within = hop < NOTE_HOPS_MAX;
+        notes.queue.extend(
+            effects
+                .notes
+                .drain(..)
+                .filter(|_| within)
+                .map(|(to, note)| (to, note, hop)),
+        );
+    }
+    effects.notes.clear();
+}
+
+/// Takes in what a step changed in the memory of its subject.
+fn remember<A: Agent>(
+    shared: &Shared<A>,
+    task: &mut Task<A>,
+    effects: &mut Effects<A::Note>,
+    key: &Subject,
+    now: Timestamp,
+) {
+    if let Some(entry) = task.cache.get_mut(key)
+        && !effects.observe.is_empty()
+    {
         entry.recent.append(&mut effects.observe);
-        let excess = entry
-            .recent
-            .len()
-            .saturating_sub(shared.options.recent_capacity);
+        let capacity = shared.options.recent_capacity;
+        let excess = entry.recent.len().saturating_sub(capacity);
         // Trimmed at twice the capacity, so that a busy subject does not shift at every point.
-        if excess > shared.options.recent_capacity {
+        if excess > capacity {
             entry.recent.drain(..excess);
         }
         task.mark_dirty(key);
@@ -195,27 +230,6 @@ fn step<A: Agent>(
             count,
         });
     }
-    let taken_ms = task.notes.as_ref().map(|notes| notes.taken_ms);
-    for mut message in effects.publish.drain(..) {
-        message.stamp(task.epoch);
-        publish(shared, task, &message, taken_ms);
-    }
-    if let Some(notes) = &mut task.notes {
-        debug_assert!(
-            hops < NOTE_HOPS_MAX,
-            "a chain of notes ends within its bound"
-        );
-        let hop = hops + 1;
-        let within = hop < NOTE_HOPS_MAX;
-        notes.queue.extend(
-            effects
-                .notes
-                .drain(..)
-                .filter(|_| within)
-                .map(|(to, note)| (to, note, hop)),
-        );
-    }
-    effects.notes.clear();
 }
 
 /// Queues a message for the appender. `taken_ms` is when its cause was taken.
@@ -240,13 +254,17 @@ pub(super) fn publish<A: Agent>(
             latency_seconds,
         });
     }
+    let mut headers = crate::model::cloud_event_headers(message, shared.spec.name);
+    if let Some(trace) = task.notes.as_ref().and_then(|notes| notes.trace.as_ref()) {
+        headers.push((HEADER_TRACE.to_owned(), trace.to_vec()));
+    }
     let tombstone = matches!(message, Message::Tombstone(..));
     task.outputs.push_back(Outgoing {
         topic,
         partition: task.id.partition,
         key: Some(message.key().as_bytes().to_vec()),
         payload: (!tombstone).then_some(payload),
-        headers: crate::model::cloud_event_headers(message, shared.spec.name),
+        headers,
         timestamp_ms: message.at().map(Timestamp::ms),
     });
     task.changed = true;

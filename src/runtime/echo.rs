@@ -110,6 +110,10 @@ pub(super) fn settle<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortRe
             None if task.meta.missed => {
                 let adopted = shared.agent.adopt(&mut entry.state, &row);
                 if adopted {
+                    // The agent looks at what it took over, so that what is momentary still ends.
+                    let soon = now.plus(1);
+                    let wake = task.wake_of.get(&subject).map_or(soon, |at| soon.min(*at));
+                    task.set_wake(&subject, Some(wake));
                     task.mark_dirty(&subject);
                     task.unbacked.insert(subject.clone());
                 }

@@ -90,28 +90,7 @@ impl<A: Agent> Worker<A> {
         }
         match done {
             Done::Store(Committed::Committed) => {
-                task.stored = Some(job.checkpoint.meta.clone());
-                task.checkpointed_ms = now_ms;
-                if task.faults.clear() {
-                    self.shared.metrics.emit(&Signal::TaskResumed { task: id });
-                }
-                self.shared.metrics.emit(&Signal::CheckpointWritten {
-                    agent: id.agent,
-                    seconds: now_ms.saturating_sub(job.started_ms) as f64 / 1_000.0,
-                    bytes: job.bytes,
-                    subjects: job.checkpoint.states.len() as u64,
-                });
-                if backup::due(&self.shared, task, now_ms) {
-                    backup::begin(task, &job.checkpoint.meta, now_ms);
-                }
-                let max = self.shared.options.subjects_cached_max / self.tasks.len().max(1);
-                self.log.report(id.partition, &job.positions);
-                if let Some(task) = self.tasks.get_mut(&id.partition)
-                    && task.plan.is_empty()
-                    && task.notes.is_none()
-                {
-                    task.shrink_cache(max);
-                }
+                self.committed(job, now_ms);
                 Ok(())
             }
             Done::Store(Committed::Fenced) => {
@@ -148,6 +127,37 @@ impl<A: Agent> Worker<A> {
                 note_fault(&self.shared, task, &error, now_ms);
                 Ok(())
             }
+        }
+    }
+
+    /// A checkpoint is written: tells the log and begins a backup when one is due.
+    fn committed(&mut self, job: &Job, now_ms: u64) {
+        let id = job.checkpoint.task;
+        let tasks = self.tasks.len().max(1);
+        let Some(task) = self.tasks.get_mut(&id.partition) else {
+            return;
+        };
+        task.stored = Some(job.checkpoint.meta.clone());
+        task.checkpointed_ms = now_ms;
+        if task.faults.clear() {
+            self.shared.metrics.emit(&Signal::TaskResumed { task: id });
+        }
+        self.shared.metrics.emit(&Signal::CheckpointWritten {
+            agent: id.agent,
+            seconds: now_ms.saturating_sub(job.started_ms) as f64 / 1_000.0,
+            bytes: job.bytes,
+            subjects: job.checkpoint.states.len() as u64,
+        });
+        if backup::due(&self.shared, task, now_ms) {
+            backup::begin(task, &job.checkpoint.meta, now_ms);
+        }
+        let max = self.shared.options.subjects_cached_max / tasks;
+        self.log.report(id.partition, &job.positions);
+        if let Some(task) = self.tasks.get_mut(&id.partition)
+            && task.plan.is_empty()
+            && task.notes.is_none()
+        {
+            task.shrink_cache(max);
         }
     }
 

@@ -6,7 +6,7 @@ use super::events::{About, Envelope, text};
 use super::subject::{Named, Path, load_balancer_name, named, resource, subject};
 use crate::model::{EventKind, Subject, Undecodable};
 
-/// The subject and fact key of every kind but CloudTrail's and Security Hub's.
+/// The subject and fact key of every kind but `CloudTrail`'s and Security Hub's.
 pub(super) fn about(event: &Envelope<'_>) -> Result<About, Undecodable> {
     match event.kind {
         EventKind::InstanceState | EventKind::Spot => instance(event),
@@ -143,7 +143,7 @@ fn guard_duty(event: &Envelope<'_>) -> Result<About, Undecodable> {
     })
 }
 
-/// The principal GuardDuty names, in the words CloudTrail's ARNs use.
+/// The principal `GuardDuty` names, in the words `CloudTrail`'s ARNs use.
 fn principal(account: &str, kind: Option<&str>, name: &str) -> Subject {
     let path = match kind {
         Some("Root") => "principal/root".to_owned(),

@@ -1,4 +1,4 @@
-//! CloudTrail inside EventBridge: whose call it was, and the resource it acted on.
+//! `CloudTrail` inside `EventBridge`: whose call it was, and the resource it acted on.
 
 use super::events::{About, Envelope, text};
 use super::subject::{kind_of_id, load_balancer_name, named, resource, subject};

@@ -1,4 +1,4 @@
-//! `aws.events`: the EventBridge envelope and the kinds of event the product knows.
+//! `aws.events`: the `EventBridge` envelope and the kinds of event the product knows.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! `aws.metrics`: CloudWatch metric-stream JSON, one or several objects a record.
+//! `aws.metrics`: `CloudWatch` metric-stream JSON, one or several objects a record.
 //!
 //! The hot path: names go straight from the payload into inline strings, no tree is built.
 

@@ -1,7 +1,7 @@
 //! The outside's shapes → messages. Parsing is pure.
 //!
 //! [`decode`] turns one record into a [`Message`]; [`replay`] alone reads files, to make records
-//! of them. Deliberately absent: CloudWatch's OpenTelemetry forms, Firehose and SNS wrappings.
+//! of them. Deliberately absent: `CloudWatch`'s `OpenTelemetry` forms, Firehose and SNS wrappings.
 
 mod about;
 mod billing;
@@ -18,7 +18,7 @@ pub use inventory::RawInventory;
 
 use crate::model::{Ignored, Message, Topic, Undecodable};
 
-/// Longest payload taken, in bytes: EventBridge's own limit.
+/// Longest payload taken, in bytes: `EventBridge`'s own limit.
 pub const PAYLOAD_BYTES_MAX: usize = 1_024 * 1_024;
 /// Most facts one record may carry.
 pub const FACTS_MAX: usize = 1_000;
@@ -26,6 +26,10 @@ pub const FACTS_MAX: usize = 1_000;
 const REASON_BYTES_MAX: usize = 512;
 
 /// What a record turned out to be.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every record is a message; a box would cost an allocation a metric point"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decoded {
     /// Something to decide about.

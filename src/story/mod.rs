@@ -73,6 +73,7 @@ pub fn tell(options: StoryOptions) -> impl Iterator<Item = StoryRecord> {
             };
             teller.inventory();
             teller.metrics();
+            teller.host_failure();
             teller.billing();
             teller.events();
         }
@@ -275,7 +276,7 @@ impl Teller<'_> {
                 volume(
                     "vol-0f0000000000000f1",
                     "gp2",
-                    200,
+                    600,
                     Some("i-0f0000000000000f1"),
                     &dev,
                 ),
@@ -377,12 +378,11 @@ impl Teller<'_> {
         }
     }
 
-    /// Metrics that tell of trouble: credits run out, a burst balance is spent, a host fails.
+    /// Metrics that tell of trouble: credits run out, a burst balance is spent.
     fn troubles(&mut self, minute: i64) {
         let at = self.at(minute);
         let credits = if self.day >= 18 { 4.0 } else { 500.0 };
         let balance = if self.day >= 22 { 8.0 } else { 95.0 };
-        let failing = self.day == 25 && (120..240).contains(&minute);
         for (account, namespace, name, dimension, value, unit) in [
             (
                 PRODUCTION,
@@ -400,14 +400,6 @@ impl Teller<'_> {
                 balance,
                 "Percent",
             ),
-            (
-                PRODUCTION,
-                "AWS/EC2",
-                "StatusCheckFailed_System",
-                ("InstanceId", "i-0b0000000000000b1"),
-                f64::from(u8::from(failing)),
-                "Count",
-            ),
         ] {
             let value = metric(
                 &self.account(account),
@@ -420,6 +412,26 @@ impl Teller<'_> {
                 unit,
             );
             self.push(Topic::AwsMetrics, account, at, &value);
+        }
+    }
+
+    /// A host fails for twenty minutes of day 25 and comes back; status checks come each minute.
+    fn host_failure(&mut self) {
+        if self.day != 25 {
+            return;
+        }
+        for minute in 115..150 {
+            let at = self.at(minute);
+            let failed = f64::from(u8::from((120..140).contains(&minute)));
+            let (name, dimension) = (
+                "StatusCheckFailed_System",
+                ("InstanceId", "i-0b0000000000000b1"),
+            );
+            let account = self.account(PRODUCTION);
+            let value = metric(
+                &account, REGION, "AWS/EC2", name, dimension, at, failed, "Count",
+            );
+            self.push(Topic::AwsMetrics, PRODUCTION, at, &value);
         }
     }
 

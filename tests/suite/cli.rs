@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use skyherd::model::{Recommendation, Severity};
 
 /// The program with an environment of its own, in an empty directory.
 fn skyherd(dir: &Path, arguments: &[&str]) -> Command {
@@ -172,25 +173,19 @@ fn a_replay_fails_on_the_severity_asked_for_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let root = "{\"version\":\"0\",\"id\":\"s-1\",\"detail-type\":\"AWS Console Sign In via CloudTrail\",\"source\":\"aws.signin\",\"account\":\"111122223333\",\"time\":\"2026-10-15T00:00:00Z\",\"region\":\"us-east-1\",\"resources\":[],\"detail\":{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"Root\",\"principalId\":\"111122223333\",\"arn\":\"arn:aws:iam::111122223333:root\",\"accountId\":\"111122223333\"},\"eventTime\":\"2026-10-15T00:00:00Z\",\"eventSource\":\"signin.amazonaws.com\",\"eventName\":\"ConsoleLogin\",\"awsRegion\":\"us-east-1\",\"sourceIPAddress\":\"198.51.100.7\",\"responseElements\":{\"ConsoleLogin\":\"Success\"},\"additionalEventData\":{\"MFAUsed\":\"No\"},\"eventID\":\"9c1f\",\"eventType\":\"AwsConsoleSignIn\",\"recipientAccountId\":\"111122223333\"}}";
     std::fs::write(dir.path().join("root.json"), root).unwrap();
-    let arguments = ["replay", "--json", "root.json"];
-    let output = skyherd(dir.path(), &arguments).output().unwrap();
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let severe = text(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .any(|row| {
-            row["kind"] == "finding"
-                && row["status"] == "open"
-                && ["high", "critical"].contains(&row["severity"].as_str().unwrap())
-        });
-    let failing = ["replay", "--json", "--fail-on", "high", "root.json"];
-    let output = skyherd(dir.path(), &failing).output().unwrap();
-    assert_eq!(code(&output), if severe { 3 } else { 0 });
-    let left: Vec<_> = std::fs::read_dir(dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["root.json"], "the scratch directory is gone");
+    std::fs::write(dir.path().join("calm.json"), EVENT).unwrap();
+    for (file, ends) in [("root.json", 3), ("calm.json", 0)] {
+        let arguments = ["replay", "--json", "--fail-on", "high", file];
+        let output = skyherd(dir.path(), &arguments).output().unwrap();
+        assert_eq!(code(&output), ends, "{}", text(&output.stderr));
+        let severe = text(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .any(|row| row["kind"] == "finding" && row["severity"] == "critical");
+        assert_eq!(severe, ends == 3, "{file}");
+    }
+    let left = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 2, "a scratch directory was left behind");
 }
 
 /// A running service that is stopped with SIGTERM when dropped.
@@ -301,11 +296,17 @@ fn an_agents_own_topic_is_not_for_publishing() {
 fn the_demo_ends_with_ranked_recommendations() {
     let output = run(&["demo", "--headless", "--json"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let scores: Vec<f64> = text(&output.stdout)
+    let rows: Vec<Recommendation> = text(&output.stdout)
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|row| row["priority"]["score"].as_f64().unwrap())
+        .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert!(!scores.is_empty());
-    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    assert!(rows.len() > 1);
+    assert!(
+        rows.is_sorted_by(|a, b| a.rank(b).is_le()),
+        "{:?}",
+        rows.iter()
+            .map(|row| row.priority.score)
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(rows[0].severity, Severity::Critical);
 }

@@ -184,11 +184,15 @@ impl Log for KafkaLog {
         let found = offsets::query(self.consumer()?, &places, Offset::End)?;
         let mut ends = self.context.ends.lock();
         for ((topic, partition), offset) in found {
-            let end = End {
-                offset,
-                drained: false,
-            };
-            ends.entry(topic).or_default().insert(partition as i32, end);
+            let known = ends
+                .entry(topic)
+                .or_default()
+                .entry(partition as i32)
+                .or_default();
+            // An end that has not moved is as drained as it was: asked often, it must still come
+            // to rest behind a transaction marker that nobody is shown.
+            known.drained &= known.offset == offset;
+            known.offset = offset;
         }
         Ok(())
     }

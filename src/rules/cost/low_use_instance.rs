@@ -1,7 +1,7 @@
 #![doc = include_str!("low_use_instance.md")]
 
 use super::idle_instance::{CPU, NETWORK_DAY_MAX, NETWORK_IN, NETWORK_OUT, WINDOW_DAYS};
-use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity};
+use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Proposal, Severity};
 use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
 
 /// Daily average CPU of a day of low use, percent (Trusted Advisor's check).
@@ -84,16 +84,7 @@ impl Rule for LowUseInstance {
             };
         }
         let average = averages / low as f64;
-        let mut rightsize = proposal(ActionKind::Rightsize, []);
-        let thing = case.thing().filter(|thing| !thing.other_platform);
-        let class = thing.map_or("", |thing| thing.class.as_str());
-        if let (Some(price), Some((smaller, less))) =
-            (prices::instance(class), prices::smaller(class))
-        {
-            rightsize.parameters.insert("from".into(), class.to_owned());
-            rightsize.parameters.insert("to".into(), smaller.to_owned());
-            rightsize.savings = Some(prices::instance_savings(price.hour - less.hour));
-        }
+        let rightsize = smaller(case);
         Verdict::found(
             Found::new(
                 prices::severity(rightsize.savings.as_ref()),
@@ -113,4 +104,18 @@ impl Rule for LowUseInstance {
             .propose(rightsize),
         )
     }
+}
+
+/// The next smaller class of the family, with what it would save where both prices are known.
+fn smaller(case: &Case<'_>) -> Proposal {
+    let mut rightsize = proposal(ActionKind::Rightsize, []);
+    let thing = case.thing().filter(|thing| !thing.other_platform);
+    let class = thing.map_or("", |thing| thing.class.as_str());
+    if let (Some(price), Some((smaller, less))) = (prices::instance(class), prices::smaller(class))
+    {
+        rightsize.parameters.insert("from".into(), class.to_owned());
+        rightsize.parameters.insert("to".into(), smaller.to_owned());
+        rightsize.savings = Some(prices::instance_savings(price.hour - less.hour));
+    }
+    rightsize
 }

@@ -1,4 +1,4 @@
-//! CSV files: FOCUS exports, and CloudWatch's `timestamp,value`.
+//! CSV files: FOCUS exports, and `CloudWatch`'s `timestamp,value`.
 
 use std::io::{BufRead, Cursor};
 
@@ -123,15 +123,17 @@ fn metric_json(series: &Series, line: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads one row, over the line ends inside its quotes. `false` at the end of the input.
 fn read_row(reader: &mut impl BufRead, row: &mut Vec<u8>) -> std::io::Result<bool> {
-    let mut any = false;
+    let (mut any, mut quoted) = (false, false);
     loop {
         let before = row.len();
         if !read_line(reader, row)? {
             return Ok(any);
         }
         any = true;
-        let quotes = row.iter().filter(|byte| **byte == b'"').count();
-        if quotes % 2 == 0 || row.len() >= PAYLOAD_BYTES_MAX || row.len() == before {
+        quoted ^= row[before..]
+            .iter()
+            .fold(false, |odd, byte| odd ^ (*byte == b'"'));
+        if !quoted || row.len() >= PAYLOAD_BYTES_MAX {
             return Ok(true);
         }
     }

@@ -57,7 +57,7 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// An EventBridge envelope.
+    /// An `EventBridge` envelope.
     Eventbridge,
     /// A metric-stream object.
     MetricStream,

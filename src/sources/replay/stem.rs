@@ -2,14 +2,14 @@
 //!
 //! | file stem | metric | dimension |
 //! |---|---|---|
-//! | `ec2_cpu_utilization_<id>` | AWS/EC2 CPUUtilization | InstanceId=i-`<id>` |
-//! | `ec2_disk_write_bytes_<id>` | AWS/EC2 DiskWriteBytes | InstanceId=i-`<id>` |
-//! | `ec2_network_in_<id>` | AWS/EC2 NetworkIn | InstanceId=i-`<id>` |
-//! | `rds_cpu_utilization_<id>` | AWS/RDS CPUUtilization | DBInstanceIdentifier=`<id>` |
-//! | `elb_request_count_<id>` | AWS/ELB RequestCount | LoadBalancerName=`<id>` |
-//! | `<any>_<region>_i-<id>_<Metric>` | AWS/EC2 `<Metric>` | InstanceId=i-`<id>` |
-//! | any with `asg` among its words | AWS/EC2 CPUUtilization | AutoScalingGroupName=`<stem>` |
-//! | any other | Replay `<stem>` | Series=`<stem>` |
+//! | `ec2_cpu_utilization_<id>` | `AWS/EC2 CPUUtilization` | `InstanceId=i-<id>` |
+//! | `ec2_disk_write_bytes_<id>` | `AWS/EC2 DiskWriteBytes` | `InstanceId=i-<id>` |
+//! | `ec2_network_in_<id>` | `AWS/EC2 NetworkIn` | `InstanceId=i-<id>` |
+//! | `rds_cpu_utilization_<id>` | `AWS/RDS CPUUtilization` | `DBInstanceIdentifier=<id>` |
+//! | `elb_request_count_<id>` | `AWS/ELB RequestCount` | `LoadBalancerName=<id>` |
+//! | `<any>_<region>_i-<id>_<Metric>` | `AWS/EC2 <Metric>` | `InstanceId=i-<id>` |
+//! | any with `asg` among its words | `AWS/EC2 CPUUtilization` | `AutoScalingGroupName=<stem>` |
+//! | any other | `Replay <stem>` | `Series=<stem>` |
 //!
 //! These are the names of the Numenta Anomaly Benchmark's AWS series. An option given wins over
 //! the table, column by column.

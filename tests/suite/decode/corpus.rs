@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use skyherd::model::{FactBody, Message, Topic};
+use skyherd::model::{FactBody, Message};
 use skyherd::sources::replay::{Options, RawRecord, ReplayError, Shape, Summary, read};
 use skyherd::sources::{Decoded, decode};
 
@@ -61,9 +61,6 @@ fn every_eventbridge_sample_is_accounted_for() {
     });
     assert_eq!(seen, rows.len());
     assert_eq!(summary.files as usize, rows.len());
-    for (folder, counts) in &summary.folders {
-        println!("{folder}: {counts:?}");
-    }
     assert_eq!(summary.folders["eventbridge/securityhub"].decoded, 12);
 }
 
@@ -115,8 +112,7 @@ fn every_row_of_the_focus_samples_is_decoded_or_of_another_cloud() {
     assert_eq!(summary.total.dead_lettered, 0, "{summary:?}");
     let reasons: Vec<_> = summary.total.ignored_reasons.keys().cloned().collect();
     assert_eq!(reasons, ["provider Microsoft", "provider Oracle"]);
-    println!("{} rows, {} identities", summary.total.decoded, rows.len());
-    assert_eq!(summary.total.decoded, rows.len() as u64);
+    assert_eq!(summary.total.decoded, rows.len() as u64, "rows share a key");
 }
 
 #[test]

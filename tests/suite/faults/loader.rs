@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use skyherd::model::Topic;
 use skyherd::story::{StoryOptions, tell};
 
-use crate::harness::{Broker, DEADLINE, Kafka, KafkaOptions};
+use crate::harness::{Broker, DEADLINE, Kafka, KafkaOptions, unique};
 
 /// One record of a raw topic.
 #[derive(Clone, Debug)]
@@ -39,10 +39,23 @@ pub(crate) fn story(options: StoryOptions) -> Vec<Raw> {
         .collect()
 }
 
+/// The story split at the beginning of a day: what was before, and the rest.
+pub(crate) fn story_split(options: StoryOptions, day: i64) -> (Vec<Raw>, Vec<Raw>) {
+    let mut before = story(options);
+    // Days are told one after the other, and none of them knows how many follow.
+    let rest = before.split_off(
+        story(StoryOptions {
+            days: day,
+            ..options
+        })
+        .len(),
+    );
+    (before, rest)
+}
+
 /// Appends the records in order and returns once the broker has all of them.
 pub(crate) fn load(broker: &Broker, records: &[Raw], partitioner: Partitioner) {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &broker.bootstrap)
+    let producer: BaseProducer = outsider(broker)
         .set(
             "partitioner",
             match partitioner {
@@ -50,10 +63,40 @@ pub(crate) fn load(broker: &Broker, records: &[Raw], partitioner: Partitioner) {
                 Partitioner::Crc32 => "consistent_random",
             },
         )
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "20")
         .create()
         .expect("a producer can be made");
+    send(&producer, records);
+}
+
+/// As [`load`], but readers see all of the records at the same moment. Under a live process those of one topic do not
+/// run ahead of another's then, so what it decides does not hang on how fast they are written.
+pub(crate) fn load_at_once(broker: &Broker, records: &[Raw]) {
+    let producer: BaseProducer = outsider(broker)
+        .set("partitioner", "murmur2_random")
+        .set("transactional.id", unique("load"))
+        .create()
+        .expect("a producer can be made");
+    producer
+        .init_transactions(DEADLINE)
+        .and_then(|()| producer.begin_transaction())
+        .expect("a transaction can begin");
+    send(&producer, records);
+    producer
+        .commit_transaction(DEADLINE)
+        .expect("the broker commits");
+}
+
+/// The configuration of a producer that is not ours.
+pub(crate) fn outsider(broker: &Broker) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &broker.bootstrap)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "20");
+    config
+}
+
+fn send(producer: &BaseProducer, records: &[Raw]) {
     for raw in records {
         let mut record = BaseRecord::to(raw.topic.as_str()).payload(&raw.payload);
         if !raw.account.is_empty() {

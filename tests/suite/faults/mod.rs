@@ -2,9 +2,13 @@
 
 mod ending;
 mod loader;
+mod log;
+mod memory;
+mod records;
 mod scenarios;
+mod secure;
 mod world;
 
 pub(crate) use ending::Ending;
-pub(crate) use loader::{Partitioner, Raw, load, story};
+pub(crate) use loader::{Partitioner, Raw, load, load_at_once, outsider, story, story_split};
 pub(crate) use world::{World, WorldOptions, inputs};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use super::ending::Ending;
 use super::loader::Raw;
 use crate::harness::proc::get;
 use crate::harness::{
-    DEADLINE, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
+    DEADLINE, Finished, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
 };
 
 /// What differs from a plain world.
@@ -24,6 +25,8 @@ pub(crate) struct WorldOptions {
     pub(crate) redis: RedisOptions,
     /// Further lines of every configuration file; top-level settings first, then tables.
     pub(crate) config: String,
+    /// Further librdkafka properties of every configuration file.
+    pub(crate) properties: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for WorldOptions {
@@ -33,6 +36,7 @@ impl Default for WorldOptions {
             kafka: KafkaOptions::default(),
             redis: RedisOptions::default(),
             config: String::new(),
+            properties: Vec::new(),
         }
     }
 }
@@ -65,15 +69,19 @@ impl World {
             options,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
         };
-        let (config, _) = world.configure("topics");
-        let config = config.to_string_lossy().into_owned();
-        let done = Proc::run(
-            ["topics", "apply", "--config", &config],
-            world.folder.path(),
-            "",
-        );
+        let done = world.command(&["topics", "apply"], |config| config);
         assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
         Some(world)
+    }
+
+    /// Runs one of the program's other commands to its end, with a configuration of this world as `edit` leaves it.
+    pub(crate) fn command(&self, words: &[&str], edit: impl FnOnce(String) -> String) -> Finished {
+        let (path, _) = self.configure("command");
+        let text = std::fs::read_to_string(&path).expect("it was just written");
+        std::fs::write(&path, edit(text)).expect("the folder can be written");
+        let path = path.to_string_lossy().into_owned();
+        let words = words.iter().copied().chain(["--config", &path]);
+        Proc::run(words, self.folder.path(), "")
     }
 
     /// Starts a process of that name, with all agents or those of the list; its configuration and ports stay its own
@@ -136,11 +144,13 @@ impl World {
         self.gone(name);
     }
 
-    /// Waits for a process that ends by itself, as at a failpoint.
-    pub(crate) fn await_end(&mut self, name: &str) {
+    /// Waits for a process that ends by itself, as at a failpoint; gives how it ended and what it said.
+    pub(crate) fn await_end(&mut self, name: &str) -> (ExitStatus, String) {
         let process = self.node(name);
-        await_until("the end of the process", DEADLINE, || process.ended());
+        let status = await_until("the end of the process", DEADLINE, || process.ended());
+        let said = process.log();
         self.gone(name);
+        (status, said)
     }
 
     fn gone(&mut self, name: &str) {
@@ -156,10 +166,20 @@ impl World {
 
     /// The sum of a metric over its labels; 0 while the process does not answer.
     pub(crate) fn metric(&self, name: &str, metric: &str) -> u64 {
+        self.metric_of(name, metric, &[])
+    }
+
+    /// The sum of a metric over the lines that have all these labels; 0 while the process does not answer.
+    pub(crate) fn metric_of(&self, name: &str, metric: &str, labels: &[(&str, &str)]) -> u64 {
         let Ok((200, text)) = get(&format!("http://{}/metrics", self.nodes[name].listen)) else {
             return 0;
         };
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}={value:?}"))
+            .collect();
         text.lines()
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
             .filter_map(|line| {
                 let rest = line.strip_prefix(metric)?;
                 let value = match rest.strip_prefix('{') {
@@ -274,6 +294,9 @@ impl World {
             for (property, value) in self.kafka.secure().client_properties() {
                 writeln!(text, "{property:?} = {value:?}").expect("text grows");
             }
+        }
+        for (property, value) in &self.options.properties {
+            writeln!(text, "{property:?} = {value:?}").expect("text grows");
         }
         let path = self.folder.path().join(format!("{name}.toml"));
         std::fs::write(&path, text).expect("the folder can be written");

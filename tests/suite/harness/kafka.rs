@@ -1,6 +1,6 @@
 //! Apache Kafka itself: a one-node broker, and Kafka's own command line tools as judges of what we wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::ops::Deref;
@@ -338,6 +338,63 @@ impl Broker {
         self.tool("TopicCommand", &["--list", "--exclude-internal"])
             .lines()
             .map(str::to_owned)
+            .collect()
+    }
+
+    /// Cuts the log of every partition at the offset given for it, as retention would.
+    pub(crate) fn delete_records(&self, before: &BTreeMap<(String, i32), i64>) {
+        let partitions: Vec<serde_json::Value> = before
+            .iter()
+            .map(|((topic, partition), offset)| {
+                serde_json::json!({"topic": topic, "partition": partition, "offset": offset})
+            })
+            .collect();
+        let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+        let text = serde_json::json!({"version": 1, "partitions": partitions}).to_string();
+        std::fs::write(file.path(), text).expect("the file can be written");
+        let path = file.path().to_string_lossy();
+        self.tool("DeleteRecordsCommand", &["--offset-json-file", &path]);
+        let topics: BTreeSet<String> = before
+            .keys()
+            .map(|(topic, _)| topic.replace('.', "\\."))
+            .collect();
+        let starts = self.start_offsets(&Vec::from_iter(topics).join("|"));
+        for (place, offset) in before {
+            assert_eq!(starts[place], *offset, "{place:?} was not cut");
+        }
+    }
+
+    /// Committed offset and log end of every partition that a consumer group has reported something for, by Kafka's own
+    /// tool. `None` for a partition without a report.
+    pub(crate) fn group_offsets(&self, group: &str) -> BTreeMap<(String, i32), (Option<i64>, i64)> {
+        let told = self.tool(
+            "consumer.group.ConsumerGroupCommand",
+            &["--describe", "--offsets", "--group", group],
+        );
+        let mut lines = told.lines().filter(|line| !line.trim().is_empty());
+        let columns: Vec<&str> = lines
+            .by_ref()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .find(|columns| columns.first() == Some(&"GROUP"))
+            .unwrap_or_else(|| panic!("no table in {told:?}"));
+        let column = |name: &str| {
+            columns
+                .iter()
+                .position(|column| *column == name)
+                .unwrap_or_else(|| panic!("no column {name} in {columns:?}"))
+        };
+        let (topic, partition) = (column("TOPIC"), column("PARTITION"));
+        let (current, end) = (column("CURRENT-OFFSET"), column("LOG-END-OFFSET"));
+        lines
+            .map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let number = |at: usize| fields[at].parse::<i64>();
+                let place = (
+                    fields[topic].to_owned(),
+                    fields[partition].parse().expect("a partition number"),
+                );
+                (place, (number(current).ok(), number(end).expect("an end")))
+            })
             .collect()
     }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier,
@@ -23,6 +23,8 @@ use crate::ports::{PortError, PortResult};
 
 /// Longest wait for the cluster to carry out one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Pause between two looks for new topics.
+const SHOWN_REST: Duration = Duration::from_millis(50);
 
 /// A topic's name, partitions and replicas.
 type Shape = (String, u32, u32);
@@ -147,6 +149,7 @@ impl TopicAdmin {
                 applied.created.push(topic);
             }
         }
+        self.await_shown(&applied.created)?;
         let names: Vec<&str> = altered.keys().map(String::as_str).collect();
         let before = self.configs(&names)?;
         for (topic, changes) in altered {
@@ -154,6 +157,25 @@ impl TopicAdmin {
             applied.altered.push(topic);
         }
         Ok(applied)
+    }
+
+    /// Waits until the brokers show new topics. The controller answers before they do, and a
+    /// process started in between would find topics absent.
+    fn await_shown(&self, created: &[String]) -> PortResult<()> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            let (topics, _) = self.topics()?;
+            let hidden = |name: &&String| !topics.iter().any(|(shown, ..)| shown == *name);
+            let Some(name) = created.iter().find(hidden) else {
+                return Ok(());
+            };
+            if Instant::now() >= deadline {
+                return Err(PortError::Transient(format!(
+                    "Kafka has created {name} but does not show it yet; look again with `skyherd topics diff`"
+                )));
+            }
+            std::thread::park_timeout(SHOWN_REST);
+        }
     }
 
     fn name(&self, spec: &TopicSpec) -> String {
