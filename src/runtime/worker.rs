@@ -263,11 +263,17 @@ fn decide_on<A: Agent>(
     if task.has_work() {
         return Ok(turn);
     }
+    // The mark of a transaction takes an offset but is never taken, so a log may be at its end
+    // before the position is.
+    let ended = |topic, next| {
+        log.end(topic, task.id.partition)
+            .is_some_and(|end| end <= next)
+    };
     if !task.live
         && task
             .queues
-            .values()
-            .all(|queue| queue.next >= queue.live_at)
+            .iter()
+            .all(|(topic, queue)| queue.next >= queue.live_at || ended(*topic, queue.next))
     {
         task.live = true;
         task.heard_ms = now_ms;
