@@ -37,14 +37,19 @@ impl Ending {
 
     /// What Kafka holds, read by Kafka's own console consumer.
     pub(crate) fn on(broker: &Broker) -> Self {
+        Self::read(|topic| broker.console_consumer(topic.as_str()))
+    }
+
+    /// What the topics hold, of which `records` gives all records, those of one key in order.
+    pub(crate) fn read(records: impl Fn(Topic) -> Vec<Record>) -> Self {
         let mut findings: Vec<Finding> = Vec::new();
         for agent in AgentName::ALL {
             if agent != AgentName::Coordinator {
-                let records = broker.console_consumer(Topic::written_by(agent).as_str());
+                let records = records(Topic::written_by(agent));
                 findings.extend(newest(&records, |row: &Finding| (row.epoch, row.seq)));
             }
         }
-        let records = broker.console_consumer(Topic::Recommendations.as_str());
+        let records = records(Topic::Recommendations);
         let recommendations = newest(&records, |row: &Recommendation| (row.epoch, row.seq));
         Self::of(&findings, &recommendations)
     }

@@ -7,6 +7,7 @@ mod memory;
 mod records;
 mod scenarios;
 mod secure;
+mod upkeep;
 mod world;
 
 pub(crate) use ending::Ending;

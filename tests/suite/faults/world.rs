@@ -127,6 +127,11 @@ impl World {
             .unwrap_or_else(|| panic!("{name} does not run"))
     }
 
+    /// Where the process of that name listens: `host:port`.
+    pub(crate) fn listen(&self, name: &str) -> &str {
+        &self.nodes[name].listen
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self, name: &str) {
         self.node(name).kill();
