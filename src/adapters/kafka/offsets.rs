@@ -1,13 +1,13 @@
 //! Questions to the brokers: where logs start and end, how many partitions topics have.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::error::port_error_live;
+use super::error::{hint, port_error, port_error_live};
 use super::options::{KafkaOptions, Role};
 use crate::model::Topic;
 use crate::ports::{PortError, PortResult};
@@ -99,6 +99,38 @@ pub(super) fn query<C: ConsumerContext>(
     Ok(found)
 }
 
+/// Longest look for the reason of a refusal.
+const REASON_WITHIN: Duration = Duration::from_secs(5);
+const REASON_POLL: Duration = Duration::from_millis(100);
+
+/// What to say when a question to the brokers failed.
+///
+/// The failed call names only the broken connection; why it broke, such as a wrong password, comes
+/// as an event, for which a client of its own listens.
+pub(super) fn unanswered(options: &KafkaOptions, doing: &str, error: &KafkaError) -> PortError {
+    let plain = port_error(doing, error);
+    let PortError::Transient(text) = plain else {
+        return plain;
+    };
+    let deadline = Instant::now() + REASON_WITHIN;
+    let listener = options
+        .client(Role::Admin, "reason")
+        .map(|config| config.create::<BaseConsumer>());
+    if let Ok(Ok(listener)) = listener {
+        while Instant::now() < deadline {
+            if let Some(Err(reason)) = listener.poll(REASON_POLL)
+                && reason.rdkafka_error_code().and_then(hint).is_some()
+            {
+                return port_error(doing, &reason);
+            }
+        }
+    }
+    PortError::Transient(format!(
+        "{text}; is one of kafka.brokers ({}) reachable, and does it speak the security.protocol of kafka.properties?",
+        options.brokers
+    ))
+}
+
 /// How many partitions each of `topics` has; `None` for one that does not exist.
 pub fn partition_counts(
     options: &KafkaOptions,
@@ -108,10 +140,10 @@ pub fn partition_counts(
     let consumer: BaseConsumer = options
         .client(Role::Admin, "check")?
         .create()
-        .map_err(|error| super::error::port_error(DOING, &error))?;
+        .map_err(|error| port_error(DOING, &error))?;
     let metadata = consumer
         .fetch_metadata(None, ANSWER_WITHIN)
-        .map_err(|error| super::error::port_error(DOING, &error))?;
+        .map_err(|error| unanswered(options, DOING, &error))?;
     let mut counts = BTreeMap::new();
     for topic in topics {
         let name = options.topic_name(*topic);

@@ -8,8 +8,15 @@ use serde_json::{Value, json};
 use skyherd::model::{Timestamp, Topic, partition_of};
 use skyherd::story::{DEVELOPMENT, PRODUCTION, StoryOptions};
 
-use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story};
+use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story, story_split};
 use crate::harness::{Broker, DEADLINE, Record};
+
+const STORY: StoryOptions = StoryOptions {
+    days: 34,
+    period_minutes: 60,
+    copies: 1,
+    seed: 1,
+};
 
 /// Where and from where a forwarded record tells that it came.
 const ORIGIN: &str = "skyherd_origin";
@@ -312,19 +319,19 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
     let Some(mut world) = World::start(options) else {
         return;
     };
-    let records = story(StoryOptions {
-        period_minutes: 60,
-        ..StoryOptions::default()
-    });
-    let keyed = |index: usize| index % 7 != 0;
+    let records = story(STORY);
+    // Keys keep an account's records of a topic together, and so in order, wherever they lead. Records without one are
+    // strewn over all partitions: the last inventory, which tells nothing new, can bear that.
+    let last_day = story_split(STORY, STORY.days - 1).0.len();
+    let keyless = |index: usize, raw: &Raw| index >= last_day && raw.topic == Topic::AwsInventory;
     let written: Vec<Raw> = records
         .iter()
         .enumerate()
         .map(|(index, raw)| Raw {
-            account: if keyed(index) {
-                raw.account.clone()
-            } else {
+            account: if keyless(index, raw) {
                 String::new()
+            } else {
+                raw.account.clone()
             },
             ..raw.clone()
         })
@@ -341,10 +348,11 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
     let counted = world.metric_of("a", "skyherd_records_misplaced_total", &forwarded);
     assert_eq!(counted, misplaced as u64);
     assert_eq!(world.metric("a", "skyherd_dead_letters_total"), 0);
-    world.ending().assert_same_rows(
-        &Ending::embedded(&records, partitions),
-        "CRC32 keys and none",
-    );
+    let undisturbed = Ending::embedded(&records, partitions);
+    world
+        .ending()
+        .without_reasons()
+        .assert_equals(&undisturbed.without_reasons(), "CRC32 keys and none");
 }
 
 /// Every record of the topic stands in its account's partition in the end, those that did not at first exactly once

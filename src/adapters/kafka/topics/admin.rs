@@ -18,6 +18,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use super::difference::{Applied, Difference, Found, Settings};
 use super::manifest::TopicSpec;
 use crate::adapters::kafka::error::port_error;
+use crate::adapters::kafka::offsets::unanswered;
 use crate::adapters::kafka::options::{KafkaOptions, Role};
 use crate::ports::{PortError, PortResult};
 
@@ -201,7 +202,7 @@ impl TopicAdmin {
             .client
             .inner()
             .fetch_metadata(None, ANSWER_WITHIN)
-            .map_err(|error| port_error("ask Kafka for its topics", &error))?;
+            .map_err(|error| unanswered(&self.options, "ask Kafka for its topics", &error))?;
         let mut topics: Vec<_> = metadata
             .topics()
             .iter()
