@@ -216,8 +216,12 @@ impl World {
             tasks += body["tasks"].as_u64()?;
             lag += body["lag"].as_u64()?;
         }
-        let all = u64::from(self.options.partitions) * AgentName::ALL.len() as u64;
-        (tasks == all).then(|| 1.0 - lag as f64 / inputs as f64)
+        (tasks == self.tasks()).then(|| 1.0 - lag as f64 / inputs as f64)
+    }
+
+    /// Tasks of all agents.
+    fn tasks(&self) -> u64 {
+        u64::from(self.options.partitions) * AgentName::ALL.len() as u64
     }
 
     /// Waits until that share of the inputs is taken; panics if everything is, so that what follows would disturb
@@ -259,6 +263,7 @@ impl World {
 
     fn waiting(&mut self) -> Vec<String> {
         let mut waiting = Vec::new();
+        let mut tasks = 0;
         for (name, node) in &mut self.nodes {
             let Some(process) = &mut node.process else {
                 continue;
@@ -267,10 +272,18 @@ impl World {
                 panic!("{name} ended ({status}):\n{}", process.log());
             }
             match get(&format!("http://{}/readyz?quiesced", node.listen)) {
-                Ok((200, _)) => {}
+                Ok((200, body)) => {
+                    let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+                    tasks += body["tasks"].as_u64().unwrap_or_default();
+                }
                 Ok((status, body)) => waiting.push(format!("{name}: {status} {body}")),
                 Err(error) => waiting.push(format!("{name}: {error}")),
             }
+        }
+        // An agent that has not joined its group yet owns no task, and so none that is not quiet.
+        let all = self.tasks();
+        if waiting.is_empty() && tasks != all {
+            waiting.push(format!("{tasks} of {all} tasks have an owner"));
         }
         waiting
     }
