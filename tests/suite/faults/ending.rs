@@ -107,25 +107,6 @@ impl Ending {
     }
 }
 
-impl Ending {
-    /// As [`Ending::assert_equals`] for runs in which the topics' records came in another order: the words a finding
-    /// was opened with tell what was known then, and may differ.
-    pub(crate) fn assert_same_rows(&self, undisturbed: &Self, what: &str) {
-        let wordless = |ending: &Self| Self {
-            findings: ending
-                .findings
-                .iter()
-                .map(|(id, line)| {
-                    let line = line.split_once(" | ").map_or(&line[..], |(line, _)| line);
-                    (id.clone(), line.to_owned())
-                })
-                .collect(),
-            recommendations: ending.recommendations.clone(),
-        };
-        wordless(self).assert_equals(&wordless(undisturbed), what);
-    }
-}
-
 fn finding_line(row: &Finding) -> String {
     format!(
         "{} {} episode {} from {} {} owner {} | {}",

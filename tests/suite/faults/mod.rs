@@ -12,4 +12,4 @@ mod world;
 
 pub(crate) use ending::Ending;
 pub(crate) use loader::{Partitioner, Raw, load, load_at_once, outsider, story, story_split};
-pub(crate) use world::{World, WorldOptions, inputs};
+pub(crate) use world::{PACE, World, WorldOptions, inputs};
