@@ -49,9 +49,17 @@ pub fn instance(class: &str) -> Option<&'static InstancePrice> {
     EC2.get(class)
 }
 
-/// The next cheaper type of the same family, the largest of the cheaper ones.
-pub fn smaller(class: &str) -> Option<(&'static str, &'static InstancePrice)> {
-    let price = instance(class)?;
+/// A type and its price.
+type Priced = (&'static str, &'static InstancePrice);
+
+/// What [`smaller`] gives, by type: asked at every point of an instance of low use.
+static SMALLER: LazyLock<BTreeMap<&'static str, Priced>> = LazyLock::new(|| {
+    EC2.iter()
+        .filter_map(|(class, price)| Some((*class, next_cheaper(class, price)?)))
+        .collect()
+});
+
+fn next_cheaper(class: &str, price: &InstancePrice) -> Option<Priced> {
     let (family, _) = class.split_once('.')?;
     EC2.iter()
         .filter(|(name, other)| {
@@ -61,6 +69,11 @@ pub fn smaller(class: &str) -> Option<(&'static str, &'static InstancePrice)> {
         })
         .max_by_key(|(_, other)| other.hour)
         .map(|(name, other)| (*name, other))
+}
+
+/// The next cheaper type of the same family, the largest of the cheaper ones.
+pub fn smaller(class: &str) -> Option<(&'static str, &'static InstancePrice)> {
+    SMALLER.get(class).copied()
 }
 
 /// What `hour` USD an hour saves in a month.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::model::{Statistics, Timestamp};
 
@@ -217,6 +218,9 @@ impl Series {
     }
 }
 
+/// Totals by UTC day, oldest first; two weeks of them without allocating.
+pub type Days = SmallVec<[(i64, Total); 16]>;
+
 /// A series as of some time.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -235,19 +239,18 @@ impl<'a> View<'a> {
         self.tail.iter().rev()
     }
     /// Totals of UTC days from `first` to `last`, inclusive, days without data left out.
-    pub fn days(&self, first: i64, last: i64) -> Vec<(i64, Total)> {
-        let mut totals: Vec<(i64, Total)> = if first > last {
-            Vec::new()
-        } else {
-            self.days
-                .range(first..=last)
-                .map(|(day, total)| (*day, *total))
-                .collect()
-        };
-        for point in self.tail {
+    pub fn days(&self, first: i64, last: i64) -> Days {
+        let mut totals = Days::new();
+        if first > last {
+            return totals;
+        }
+        let known = self.days.range(first..=last);
+        totals.extend(known.map(|(day, total)| (*day, *total)));
+        let begin = self.tail.partition_point(|point| point.at.day() < first);
+        for point in &self.tail[begin..] {
             let day = point.at.day();
-            if day < first || day > last {
-                continue;
+            if day > last {
+                break;
             }
             match totals.last_mut() {
                 Some((newest, total)) if *newest == day => total.add(point),

@@ -87,7 +87,7 @@ impl Default for Options {
             poll_records_max: 2_000,
             poll_wait: Duration::from_millis(50),
             plan_records_max: 512,
-            queued_records_max: 20_000,
+            queued_records_max: 4_000,
             merge_wait_ms: 30_000,
             dirty_bytes_max: 8 << 20,
             checkpoint_interval_ms: 2_000,

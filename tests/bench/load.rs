@@ -19,10 +19,25 @@ pub(crate) const STORY: StoryOptions = StoryOptions {
     seed: 1,
 };
 
-/// The story as records.
-pub(crate) fn story(options: StoryOptions, partitions: u32) -> impl Iterator<Item = Outgoing> {
-    story::tell(options)
-        .map(move |told| record(told.topic, &told.account, told.payload, partitions))
+/// The story, and `calls` spread evenly over its time, in order of time.
+pub(crate) fn story(
+    options: StoryOptions,
+    calls: u64,
+    partitions: u32,
+) -> impl Iterator<Item = Outgoing> {
+    let apart = options.days * Timestamp::DAY / calls.max(1) as i64;
+    let mut calls = (0..calls)
+        .map(move |number| (number, story::begin().plus(number as i64 * apart)))
+        .peekable();
+    story::tell(options).flat_map(move |told| {
+        let mut records = Vec::new();
+        while let Some((number, at)) = calls.next_if(|(_, at)| *at <= told.at) {
+            let opening = number % OPENING_EVERY == 0;
+            records.push(call(number, opening, at, partitions));
+        }
+        records.push(record(told.topic, &told.account, told.payload, partitions));
+        records
+    })
 }
 
 fn record(topic: Topic, account: &str, payload: Vec<u8>, partitions: u32) -> Outgoing {

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use skyherd::agents::Agent;
 use skyherd::agents::coordinator::Coordinator;
 use skyherd::agents::domain::DomainAgent;
-use skyherd::model::{AgentName, Timestamp, Topic};
+use skyherd::model::{AgentName, Topic};
 use skyherd::ports::{PortError, PortResult};
 
 use latency::Running;
@@ -123,20 +123,13 @@ fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> Por
         copies: arguments.copies,
         ..load::STORY
     };
-    let records = at.publish(load::story(story, PARTITIONS))?;
-    let apart = story.days * Timestamp::DAY / CALLS as i64;
-    let calls = (0..CALLS).map(|number| {
-        let opening = number % load::OPENING_EVERY == 0;
-        let time = skyherd::story::begin().plus(number as i64 * apart);
-        load::call(number, opening, time, PARTITIONS)
-    });
-    at.publish(calls)?;
+    let records = at.publish(load::story(story, CALLS, PARTITIONS))?;
     let points: u64 = at
         .ends(&[Topic::AwsMetrics])?
         .iter()
         .map(|(_, _, end)| end)
         .sum();
-    eprintln!("bench: {records} records of the story, {points} of them metrics; {CALLS} calls");
+    eprintln!("bench: {records} records, {points} of them metrics, about {CALLS} of them calls");
     if arguments.agent.is_none() {
         perf_tool(servers, &at, points, report);
     }

@@ -57,9 +57,8 @@ impl Rule for LowUseInstance {
         let (inward, outward) = (inward.days(first, last), outward.days(first, last));
         let bytes = |day: i64| {
             let sum = |days: &[(i64, crate::rules::stats::Total)]| {
-                days.iter()
-                    .find(|(other, _)| *other == day)
-                    .map(|(_, total)| total.sum)
+                let place = days.binary_search_by_key(&day, |(day, _)| *day).ok()?;
+                Some(days[place].1.sum)
             };
             Some(sum(&inward)? + sum(&outward)?)
         };
