@@ -10,6 +10,10 @@ use crate::ports::{Log, Outgoing, PortResult, RecordView, Store};
 
 /// What a process runs on.
 pub trait Backend: Send + Sync {
+    /// The embedded log, whose upkeep is ours; a broker sees to its own.
+    fn embedded(&self) -> Option<&Embedded> {
+        None
+    }
     /// Partitions of every topic.
     fn partitions(&self) -> u32;
     /// An agent's consumer and memory.
@@ -60,6 +64,9 @@ pub fn open(config: &Config) -> anyhow::Result<Arc<dyn Backend>> {
 pub(super) struct Local(pub(super) Embedded);
 
 impl Backend for Local {
+    fn embedded(&self) -> Option<&Embedded> {
+        Some(&self.0)
+    }
     fn partitions(&self) -> u32 {
         self.0.partitions()
     }

@@ -5,6 +5,7 @@ mod backend;
 #[cfg(feature = "kafka")]
 mod cluster;
 mod replay;
+mod upkeep;
 mod view;
 mod workers;
 

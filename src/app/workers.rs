@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 
+use crate::adapters::embedded::Embedded;
 use crate::agents::Agent;
 use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
@@ -66,6 +67,7 @@ impl Workers {
 pub struct Service {
     handle: Arc<Handle>,
     threads: Vec<(AgentName, JoinHandle<()>)>,
+    upkeep: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -97,6 +99,10 @@ impl Service {
             };
             threads.push((*name, thread));
         }
+        let upkeep = match backend.embedded() {
+            Some(db) => Some(upkeep(db.clone(), agents.to_vec(), Arc::clone(&stop))?),
+            None => None,
+        };
         let handle = Arc::new(Handle {
             metrics,
             view: super::view::View::new(backend.partitions()),
@@ -107,6 +113,7 @@ impl Service {
         Ok(Self {
             handle,
             threads,
+            upkeep,
             stop,
         })
     }
@@ -119,6 +126,12 @@ impl Service {
     /// Stops every worker after a last checkpoint; an error when one had failed.
     pub fn stop(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Release);
+        if let Some(upkeep) = self.upkeep {
+            upkeep.thread().unpark();
+            if upkeep.join().is_err() {
+                tracing::error!("the upkeep thread ended in a panic; this is a bug");
+            }
+        }
         for (agent, thread) in self.threads {
             if thread.join().is_err() {
                 anyhow::bail!(
@@ -131,6 +144,17 @@ impl Service {
             None => Ok(()),
         }
     }
+}
+
+fn upkeep(
+    db: Embedded,
+    agents: Vec<AgentName>,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("upkeep".to_owned())
+        .spawn(move || super::upkeep::rounds(&db, &agents, &stop))
+        .context("could not start the upkeep thread")
 }
 
 /// The runtime's options from the configuration.

@@ -54,18 +54,13 @@ fn colour(severity: Severity) -> Option<Color> {
     }
 }
 
-/// Most urgent first; ids break ties.
+/// Most urgent first, see [`Recommendation::rank`].
 pub(super) fn ranked(rows: &[Recommendation]) -> Vec<&Recommendation> {
     let mut open: Vec<&Recommendation> = rows
         .iter()
         .filter(|row| row.state == RecommendationState::Open)
         .collect();
-    open.sort_by(|a, b| {
-        b.priority
-            .score
-            .total_cmp(&a.priority.score)
-            .then_with(|| a.id.cmp(&b.id))
-    });
+    open.sort_by(|a, b| a.rank(b));
     open
 }
 

@@ -25,15 +25,23 @@ enum Origin {
     Environment,
 }
 
-/// Variables with our prefix that are not settings: the file's name, a
-/// client's token, switches of our own tests,
-/// and what Kubernetes puts into every container when a Service is called `skyherd`.
+/// Variables with our prefix that are not settings: the file's name, a client's token, those of
+/// the `dev` script and of our own tests, and what Kubernetes puts into every container when a Service is called `skyherd`.
 fn foreign(variable: &str) -> bool {
-    ["CONFIG", "TOKEN"].contains(&variable)
-        || ["TEST_", "SERVICE_", "PORT_"]
+    const OWN: [&str; 8] = [
+        "CONFIG",
+        "TOKEN",
+        "CACHE",
+        "CI_TARGET",
+        "KAFKA_LIBS",
+        "REDIS_SERVER",
+        "FUZZ_SECONDS",
+        "PORT",
+    ];
+    OWN.contains(&variable)
+        || ["TEST_", "PLAY_", "SERVICE_", "PORT_"]
             .iter()
             .any(|prefix| variable.starts_with(prefix))
-        || variable == "PORT"
 }
 
 /// Loads for this process: real environment, home directory and host name.

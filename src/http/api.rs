@@ -250,12 +250,7 @@ fn within(owner: &str, wanted: &str) -> bool {
 
 /// Most urgent first; ids break ties, so that pages do not move.
 fn rank(rows: &mut [Recommendation]) {
-    rows.sort_by(|a, b| {
-        b.priority
-            .score
-            .total_cmp(&a.priority.score)
-            .then_with(|| a.id.cmp(&b.id))
-    });
+    rows.sort_by(Recommendation::rank);
 }
 
 pub(super) async fn recommendations(

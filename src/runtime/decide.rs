@@ -8,6 +8,7 @@ use crate::telemetry::Signal;
 
 use super::NOTE_HOPS_MAX;
 use super::codec::{CodecError, decode_state};
+use super::intake::HEADER_TRACE;
 use super::task::{Content, Entry, Notes, Planned, Stage, Task};
 use super::worker::Shared;
 
@@ -62,6 +63,7 @@ pub(super) fn fire_wakes<A: Agent>(
         task.notes = Some(Notes {
             queue: [].into(),
             position: None,
+            trace: None,
             taken_ms,
         });
         step(shared, task, effects, &subject, Trigger::Wake, 0);
@@ -87,6 +89,7 @@ fn take<A: Agent>(
     task.notes = Some(Notes {
         queue: [].into(),
         position,
+        trace: queued.trace,
         taken_ms: queued.taken_ms,
     });
     match queued.content {
@@ -251,13 +254,17 @@ pub(super) fn publish<A: Agent>(
             latency_seconds,
         });
     }
+    let mut headers = crate::model::cloud_event_headers(message, shared.spec.name);
+    if let Some(trace) = task.notes.as_ref().and_then(|notes| notes.trace.as_ref()) {
+        headers.push((HEADER_TRACE.to_owned(), trace.to_vec()));
+    }
     let tombstone = matches!(message, Message::Tombstone(..));
     task.outputs.push_back(Outgoing {
         topic,
         partition: task.id.partition,
         key: Some(message.key().as_bytes().to_vec()),
         payload: (!tombstone).then_some(payload),
-        headers: crate::model::cloud_event_headers(message, shared.spec.name),
+        headers,
         timestamp_ms: message.at().map(Timestamp::ms),
     });
     task.changed = true;

@@ -23,6 +23,9 @@ pub const HEADER_SOURCE_PARTITION: &str = "skyherd_partition";
 /// Header of a dead letter: the offset it stood at.
 pub const HEADER_SOURCE_OFFSET: &str = "skyherd_offset";
 
+/// W3C Trace Context; handed on unread.
+pub(super) const HEADER_TRACE: &str = "traceparent";
+
 /// Longest reason kept with a dead letter, in characters.
 const REASON_CHARS_MAX: usize = 1_000;
 
@@ -96,6 +99,7 @@ fn classify<A: Agent>(shared: &Shared<A>, task: &Task<A>, record: &RecordView<'_
             _ => None,
         },
         content,
+        trace: record.header(HEADER_TRACE).map(Into::into),
         taken_ms: shared.clock.monotonic_ms(),
     }
 }

@@ -12,6 +12,8 @@ use super::worker::Shared;
 /// A topic that is empty here but known to lag is waited for, within a bound: catching up after
 /// an outage sees facts in about the order they happened.
 pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn Log, now_ms: u64) {
+    // The ends do not move while we plan, so only a queue that runs empty can begin to lag.
+    let mut lags = None;
     while task.plan.len() < shared.options.plan_records_max {
         let head = task
             .queues
@@ -22,7 +24,7 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
             task.waiting_ms = None;
             return;
         };
-        if lagging_topic(shared, task, log) {
+        if *lags.get_or_insert_with(|| lagging_topic(shared, task, log)) {
             let since = *task.waiting_ms.get_or_insert(now_ms);
             if now_ms.saturating_sub(since) < shared.options.merge_wait_ms {
                 return;
@@ -30,13 +32,15 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
         } else {
             task.waiting_ms = None;
         }
-        let Some(queued) = task
-            .queues
-            .get_mut(&topic)
-            .and_then(|queue| queue.items.pop_front())
-        else {
+        let Some(queue) = task.queues.get_mut(&topic) else {
             return;
         };
+        let Some(queued) = queue.items.pop_front() else {
+            return;
+        };
+        if queue.items.is_empty() {
+            lags = None;
+        }
         let mut planned = Planned {
             topic,
             queued,

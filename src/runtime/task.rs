@@ -24,6 +24,8 @@ pub(super) struct Queued {
     /// Where a forwarded record first stood.
     pub(super) origin: Option<(Topic, u32, u64)>,
     pub(super) content: Content,
+    /// The record's W3C `traceparent`, handed on to what it leads to.
+    pub(super) trace: Option<Box<[u8]>>,
     /// Monotonic milliseconds at which this process took it.
     pub(super) taken_ms: u64,
 }
@@ -44,6 +46,7 @@ pub(super) struct Notes<N> {
     pub(super) queue: VecDeque<(Subject, N, usize)>,
     /// The position that is taken once they are delivered.
     pub(super) position: Option<(Topic, u64)>,
+    pub(super) trace: Option<Box<[u8]>>,
     pub(super) taken_ms: u64,
 }
 

@@ -263,18 +263,7 @@ fn decide_on<A: Agent>(
     if task.has_work() {
         return Ok(turn);
     }
-    // The mark of a transaction takes an offset but is never taken, so a log may be at its end
-    // before the position is.
-    let ended = |topic, next| {
-        log.end(topic, task.id.partition)
-            .is_some_and(|end| end <= next)
-    };
-    if !task.live
-        && task
-            .queues
-            .iter()
-            .all(|(topic, queue)| queue.next >= queue.live_at || ended(*topic, queue.next))
-    {
+    if !task.live && caught_up(task, log) {
         task.live = true;
         task.heard_ms = now_ms;
         let seconds = now_ms.saturating_sub(task.acquired_ms) as f64 / 1_000.0;
@@ -290,6 +279,17 @@ fn decide_on<A: Agent>(
     turn.woken = idle(shared, task, log, effects, now_ms)?;
     decide::send(shared, task)?;
     Ok(turn)
+}
+
+/// Whether everything that was there at the acquisition is taken. Offsets that carry no record
+/// (transaction markers, what compaction removed) are never taken, so the log's word counts too.
+fn caught_up<A: Agent>(task: &Task<A>, log: &dyn Log) -> bool {
+    task.queues.iter().all(|(topic, queue)| {
+        queue.next >= queue.live_at
+            || log
+                .end(*topic, task.id.partition)
+                .is_some_and(|end| queue.next >= end)
+    })
 }
 
 /// Fires wakes that come due by the passing of time alone, once the log says that nothing is

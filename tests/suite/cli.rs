@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use skyherd::model::{Recommendation, Severity};
 
 /// The program with an environment of its own, in an empty directory.
 fn skyherd(dir: &Path, arguments: &[&str]) -> Command {
@@ -295,11 +296,17 @@ fn an_agents_own_topic_is_not_for_publishing() {
 fn the_demo_ends_with_ranked_recommendations() {
     let output = run(&["demo", "--headless", "--json"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let scores: Vec<f64> = text(&output.stdout)
+    let rows: Vec<Recommendation> = text(&output.stdout)
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|row| row["priority"]["score"].as_f64().unwrap())
+        .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert!(!scores.is_empty());
-    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    assert!(rows.len() > 1);
+    assert!(
+        rows.is_sorted_by(|a, b| a.rank(b).is_le()),
+        "{:?}",
+        rows.iter()
+            .map(|row| row.priority.score)
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(rows[0].severity, Severity::Critical);
 }

@@ -503,3 +503,90 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
         failed.len()
     );
 }
+
+/// A calm world with one process, after the given records are decided.
+fn decided(records: &[Outgoing]) -> SimWorld {
+    let world = world(1);
+    world.publish(records);
+    let options = Options {
+        partitions: PARTITIONS,
+        idle_time: false,
+        ..Options::default()
+    };
+    settle(&world, &mut [Process::new(0)], &options).unwrap();
+    world
+}
+
+#[test]
+fn a_finding_carries_the_trace_of_its_cause() {
+    let trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec();
+    let records: Vec<Outgoing> = plot()
+        .iter()
+        .filter(|record| record.topic == Topic::AwsEvents)
+        .cloned()
+        .map(|mut record| {
+            record
+                .headers
+                .push(("traceparent".to_owned(), trace.clone()));
+            record
+        })
+        .collect();
+    let world = decided(&records);
+    let mut seen = 0;
+    for partition in 0..PARTITIONS {
+        for (_, record) in world.records(Topic::FindingsSecurity, partition) {
+            let decoded = decode(
+                Topic::FindingsSecurity,
+                record.key.as_deref(),
+                record.payload.as_deref(),
+            );
+            let Ok(Decoded::Message(Message::Finding(row))) = decoded else {
+                continue;
+            };
+            // An expiry has no cause but time.
+            let expected = (row.edge != skyherd::model::Edge::Expired).then_some(&trace);
+            let found = record
+                .headers
+                .iter()
+                .find(|(name, _)| name == "traceparent");
+            assert_eq!(found.map(|(_, value)| value), expected, "{row:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 2);
+}
+
+#[test]
+fn a_misplaced_record_is_forwarded_once_and_in_order() {
+    let mut records: Vec<Outgoing> = plot()
+        .iter()
+        .filter(|record| record.topic == Topic::AwsEvents)
+        .cloned()
+        .collect();
+    let expected: Vec<Option<Vec<u8>>> = records
+        .iter()
+        .filter(|record| record.key.as_deref() != Some(b"poison"))
+        .filter(|record| record.partition == 0)
+        .map(|record| record.payload.clone())
+        .collect();
+    for record in &mut records {
+        if record.key.as_deref() != Some(b"poison") && record.partition == 0 {
+            record.partition = 1;
+            record.key = None;
+        }
+    }
+    let world = decided(&records);
+    let forwarded: Vec<Option<Vec<u8>>> = world
+        .records(Topic::AwsEvents, 0)
+        .into_iter()
+        .filter(|(_, record)| {
+            record
+                .headers
+                .iter()
+                .any(|(name, _)| name == "skyherd_origin")
+        })
+        .map(|(_, record)| record.payload)
+        .collect();
+    assert!(!expected.is_empty());
+    assert_eq!(forwarded, expected);
+}

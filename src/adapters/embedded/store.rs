@@ -19,6 +19,11 @@ impl Embedded {
         Ok(&self.0.rows[task.agent as usize * partitions as usize + task.partition as usize])
     }
 
+    /// The meta value a task's owner committed last; `None` when nobody did.
+    pub fn meta(&self, task: TaskId) -> Option<Vec<u8>> {
+        self.row(task).ok().and_then(|row| row.lock().meta.clone())
+    }
+
     /// Every key and value of a task in a keyspace.
     fn each_of_task(
         &self,

@@ -1,0 +1,298 @@
+//! `./dev bench`: the numbers of DESIGN.md §12 on a real Kafka and Redis, each beside its baseline
+//! of the same run. Nothing here fails because of a figure.
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a program for developers"
+)]
+
+mod cpu;
+mod latency;
+mod load;
+#[path = "../suite/harness/proc.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+mod proc;
+mod report;
+#[path = "../suite/harness/service.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+mod service;
+mod throughput;
+mod world;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use skyherd::agents::Agent;
+use skyherd::agents::coordinator::Coordinator;
+use skyherd::agents::domain::DomainAgent;
+use skyherd::model::{AgentName, Timestamp, Topic};
+use skyherd::ports::{PortError, PortResult};
+
+use latency::Running;
+use report::{Report, Row, quantile, thousands};
+use throughput::Run;
+use world::{Deployment, PARTITIONS, Servers};
+
+/// Longest a server or program may take to answer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+/// Calls published before the agents run: enough that the security agent's figure is no start-up.
+const CALLS: u64 = 60_000;
+/// Share of the bare loop's rate a rule agent shall reach on metric points.
+const RATIO_GOAL: f64 = 0.55;
+
+const HELP: &str = "./dev bench [--json] [--story COPIES] [--agent NAME]
+--json          the figures as JSON on standard output instead of the table
+--story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
+--agent NAME    only this agent's throughput, without latency and restart";
+
+struct Arguments {
+    json: bool,
+    copies: u32,
+    agent: Option<AgentName>,
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(text) => {
+            eprintln!("{text}\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut report = Report::default();
+    let machine = machine();
+    let ended = Servers::named()
+        .map_err(PortError::Fatal)
+        .and_then(|servers| measure(&servers, &arguments, &mut report));
+    if arguments.json {
+        println!("{:#}", report.json(&machine));
+    } else {
+        println!("\n{machine}\n{}", report.table());
+    }
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        json: false,
+        copies: load::STORY.copies,
+        agent: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            // Cargo adds it.
+            "--bench" => {}
+            "--json" => arguments.json = true,
+            "--story" => {
+                arguments.copies = value()?
+                    .parse()
+                    .map_err(|_| "--story takes a number".to_owned())?;
+            }
+            "--agent" => {
+                let name = value()?;
+                let known = AgentName::ALL
+                    .into_iter()
+                    .find(|agent| agent.as_str() == name);
+                arguments.agent = Some(known.ok_or(format!("no agent {name}"))?);
+            }
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    Ok(arguments)
+}
+
+/// What the figures were taken on.
+fn machine() -> Value {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    json!({"cores": cores, "load_before": load.trim()})
+}
+
+fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> PortResult<()> {
+    let at = Deployment::create(servers, "figures.")?;
+    let story = skyherd::story::StoryOptions {
+        copies: arguments.copies,
+        ..load::STORY
+    };
+    let records = at.publish(load::story(story, PARTITIONS))?;
+    let apart = story.days * Timestamp::DAY / CALLS as i64;
+    let calls = (0..CALLS).map(|number| {
+        let opening = number % load::OPENING_EVERY == 0;
+        let time = skyherd::story::begin().plus(number as i64 * apart);
+        load::call(number, opening, time, PARTITIONS)
+    });
+    at.publish(calls)?;
+    let points: u64 = at
+        .ends(&[Topic::AwsMetrics])?
+        .iter()
+        .map(|(_, _, end)| end)
+        .sum();
+    eprintln!("bench: {records} records of the story, {points} of them metrics; {CALLS} calls");
+    if arguments.agent.is_none() {
+        perf_tool(servers, &at, points, report);
+    }
+    let mut security = None;
+    for name in AgentName::ALL {
+        if arguments.agent.is_some_and(|only| only != name) {
+            continue;
+        }
+        let run = match name {
+            AgentName::Coordinator => compare(servers, &at, Coordinator, report)?,
+            domain => compare(servers, &at, DomainAgent::new(domain), report)?,
+        };
+        if name == AgentName::Security {
+            security = Some(run);
+        }
+    }
+    match security {
+        Some(security) if arguments.agent.is_none() => live(servers, &security, report),
+        _ => Ok(()),
+    }
+}
+
+fn perf_tool(servers: &Servers, at: &Deployment, points: u64, report: &mut Report) {
+    let topic = at.kafka.topic_name(Topic::AwsMetrics);
+    match throughput::perf_tool(servers, &topic, points) {
+        Ok((rate, run)) => report.add(Row {
+            what: "Kafka's ConsumerPerformance on aws.metrics".into(),
+            figure: format!(
+                "{} records/s; {} per core-second (JVM user+system, its start subtracted)",
+                thousands(rate),
+                thousands(run.per_core_second())
+            ),
+            baseline: String::new(),
+            goal: String::new(),
+            numbers: json!({"records_per_second": rate, "records_per_core_second": run.per_core_second()}),
+        }),
+        Err(error) => eprintln!("bench: no figure of Kafka's own tool: {error}"),
+    }
+}
+
+/// On a thread of its own, as the program runs agents; a profiler tells them apart by its name.
+fn apart<T: Send>(name: &str, run: impl FnOnce() -> PortResult<T> + Send) -> PortResult<T> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, run)
+            .map_err(|error| PortError::Fatal(format!("no thread for {name}: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(PortError::Fatal(format!("{name} ended in a panic"))))
+    })
+}
+
+/// An agent and the bare loop, one after the other.
+fn compare<A: Agent>(
+    servers: &Servers,
+    at: &Deployment,
+    agent: A,
+    report: &mut Report,
+) -> PortResult<Run> {
+    let spec = agent.capabilities();
+    let (run, outputs) = apart(spec.name.as_str(), || throughput::agent(servers, at, agent))?;
+    let bare = apart("bare", || throughput::bare(at, spec, &outputs))?;
+    let ratio = run.per_core_second() / bare.per_core_second();
+    let ruled = spec.reads.contains(&Topic::AwsMetrics);
+    report.add(Row {
+        what: format!(
+            "{} agent, {} records in, {} out",
+            spec.name,
+            thousands(run.events as f64),
+            thousands(outputs.len() as f64)
+        ),
+        figure: format!(
+            "{} events/core-second = {ratio:.2} of bare ({} /s; Redis beside: {:.0} % of its CPU)",
+            thousands(run.per_core_second()),
+            thousands(run.events as f64 / run.wall),
+            100.0 * run.redis / run.cpu
+        ),
+        baseline: format!(
+            "bare poll+decode+produce: {} events/core-second ({} /s)",
+            thousands(bare.per_core_second()),
+            thousands(bare.events as f64 / bare.wall)
+        ),
+        goal: if ruled {
+            format!("ratio at least {RATIO_GOAL}")
+        } else {
+            String::new()
+        },
+        numbers: json!({
+            "agent": spec.name.as_str(), "events": run.events, "outputs": outputs.len(),
+            "cpu_seconds": run.cpu, "wall_seconds": run.wall, "redis_cpu_seconds": run.redis,
+            "per_core_second": run.per_core_second(), "ratio": ratio,
+            "bare_cpu_seconds": bare.cpu, "bare_wall_seconds": bare.wall, "bare_per_core_second": bare.per_core_second(),
+        }),
+    });
+    Ok(run)
+}
+
+/// Latency and restart of the program itself.
+fn live(servers: &Servers, security: &Run, report: &mut Report) -> PortResult<()> {
+    let mut running = Running::start(servers)?;
+    let subjects = running.subjects()?;
+    // Four agents of the process decode every call.
+    let half = security.per_core_second() / 4.0 / 2.0;
+    let found = running.latencies(half)?;
+    let ms = |spans: &[f64]| {
+        format!(
+            "p50 {:.1} ms, p99 {:.1} ms",
+            quantile(spans, 0.5),
+            quantile(spans, 0.99)
+        )
+    };
+    for (what, spans, goal) in [
+        ("finding", &found.finding, "raw +10 ms p50, +40 ms p99"),
+        (
+            "recommendation",
+            &found.recommendation,
+            "p50 30 ms, p99 100 ms",
+        ),
+    ] {
+        report.add(Row {
+            what: format!(
+                "event to {what} at {} calls/s, {} of {} seen",
+                thousands(found.rate),
+                spans.len(),
+                found.published
+            ),
+            figure: ms(spans),
+            baseline: format!("raw produce to consume: {}", ms(&found.raw)),
+            goal: goal.into(),
+            numbers: json!({
+                "rate": found.rate, "seen": spans.len(), "published": found.published,
+                "p50_ms": quantile(spans, 0.5), "p99_ms": quantile(spans, 0.99),
+                "raw_p50_ms": quantile(&found.raw, 0.5), "raw_p99_ms": quantile(&found.raw, 0.99),
+            }),
+        });
+    }
+    let mut restarts = Vec::new();
+    for _ in 0..latency::RESTARTS {
+        restarts.push(running.restart()?);
+    }
+    let mut findings: Vec<f64> = restarts.iter().map(|restart| restart.finding).collect();
+    findings.sort_by(f64::total_cmp);
+    let recommended: Vec<String> = restarts
+        .iter()
+        .map(|restart| format!("{:.2}", restart.recommendation))
+        .collect();
+    let texts: Vec<String> = findings.iter().map(|span| format!("{span:.2}")).collect();
+    report.add(Row {
+        what: format!(
+            "kill -9, restart with {} subjects in memory, to the first new finding",
+            thousands(subjects as f64)
+        ),
+        figure: format!("{} s", texts.join(", ")),
+        baseline: format!("to its recommendation: {} s", recommended.join(", ")),
+        goal: "2 s".into(),
+        numbers: json!({"subjects": subjects, "finding_seconds": findings}),
+    });
+    Ok(())
+}
