@@ -68,14 +68,14 @@ fn kills_at_forty_moments_change_nothing() {
     disturbed(
         &format!("40 kills, seed {seed}"),
         WorldOptions {
-            // A restart takes a second or two, in which no more than the next share may pass.
-            pace: Some(PACE / 6),
+            // A restart takes a second or two, in which not much more than the next share shall pass.
+            pace: Some(PACE / 2),
             ..often()
         },
         |world, inputs| {
             for share in moments(40, seed) {
                 world.run("a", None);
-                world.await_progress(inputs, share);
+                world.reach(inputs, share);
                 world.kill("a");
             }
             world.run("a", None);

@@ -232,7 +232,16 @@ impl World {
     /// Waits until that share of the inputs is taken; panics if everything is, so that what follows would disturb
     /// nothing.
     pub(crate) fn await_progress(&mut self, inputs: u64, share: f64) {
-        let progress = await_until("the processes take their records", QUIESCED, || {
+        let progress = self.reach(inputs, share);
+        assert!(
+            progress < 1.0,
+            "all input was taken before {share} was seen"
+        );
+    }
+
+    /// Waits until at least that share of the inputs is taken; gives what share it is.
+    pub(crate) fn reach(&mut self, inputs: u64, share: f64) -> f64 {
+        await_until("the processes take their records", QUIESCED, || {
             for (name, node) in &mut self.nodes {
                 if let Some(process) = &mut node.process
                     && let Some(status) = process.ended()
@@ -241,11 +250,7 @@ impl World {
                 }
             }
             self.progress(inputs).filter(|progress| *progress >= share)
-        });
-        assert!(
-            progress < 1.0,
-            "all input was taken before {share} was seen"
-        );
+        })
     }
 
     /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
