@@ -31,7 +31,12 @@ impl<A: Agent> Worker<A> {
         let job = if let Some(job) = task.retry.take() {
             job
         } else {
-            let due = checkpoint::due(&self.shared, task, now_ms) || (forced && task.changed);
+            // A backup copies what a checkpoint stored, so one that is due asks for another even
+            // if nothing has changed: else what a task saved last before it falls silent stays
+            // without a backup.
+            let due = checkpoint::due(&self.shared, task, now_ms)
+                || (forced && task.changed)
+                || backup::due(&self.shared, task, now_ms);
             if !due || task.notes.is_some() || task.backup.is_some() {
                 return Ok(());
             }

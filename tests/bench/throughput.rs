@@ -17,7 +17,7 @@ use crate::cpu;
 use crate::world::{Deployment, PARTITIONS, Servers};
 
 /// Longest one run may take; what was taken by then is what counts.
-const RUN_WITHIN: Duration = Duration::from_secs(60);
+const RUN_WITHIN: Duration = Duration::from_mins(1);
 /// A run is over when nothing came for so long: compaction may have removed some of the records
 /// that a topic's offsets count.
 const NOTHING_MORE: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
@@ -27,6 +28,29 @@ pub(super) struct End {
     /// Whether everything before it that a consumer may see has been handed out. Transaction
     /// markers take offsets but are never seen, so a position alone may never reach the end.
     pub(super) drained: bool,
+    /// When reading began, in seconds since 1970: what was said until then is of an earlier
+    /// reading, which may have been further.
+    pub(super) since: i64,
+}
+
+impl End {
+    /// The end found when a reading begins now.
+    pub(super) fn begin(offset: i64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            offset,
+            drained: false,
+            since: now.map_or(0, |now| now.as_secs() as i64),
+        }
+    }
+
+    /// A question to the brokers was answered. Nothing new leaves a drained log drained.
+    pub(super) fn refresh(&mut self, offset: i64) {
+        if self.offset != offset {
+            self.offset = offset;
+            self.drained = false;
+        }
+    }
 }
 
 /// Ends by topic name and partition.
@@ -108,6 +132,9 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
 
 #[derive(Deserialize)]
 pub(super) struct Statistics {
+    /// When they were gathered, in seconds since 1970.
+    #[serde(default)]
+    time: i64,
     #[serde(default)]
     topics: HashMap<String, TopicStatistics>,
 }
@@ -127,6 +154,7 @@ struct PartitionStatistics {
 }
 
 fn merge_ends(ends: &mut Ends, statistics: Statistics) {
+    let time = statistics.time;
     for (topic, statistics) in statistics.topics {
         let Some(known) = ends.get_mut(&topic) else {
             continue;
@@ -141,7 +169,8 @@ fn merge_ends(ends: &mut Ends, statistics: Statistics) {
             }
             let end = known.entry(partition).or_default();
             end.offset = end.offset.max(heard.hi_offset);
-            end.drained = heard.fetchq_cnt == 0 && heard.next_offset >= end.offset;
+            end.drained =
+                time > end.since && heard.fetchq_cnt == 0 && heard.next_offset >= end.offset;
         }
     }
 }
@@ -158,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_end_is_drained_only_when_all_before_it_was_handed_out() {
-        let text = r#"{"topics":{"t":{"partitions":{"0":{"hi_offset":9,"next_offset":9,"fetchq_cnt":0},"-1":{}}},"other":{}}}"#;
+        let text = r#"{"time":5,"topics":{"t":{"partitions":{"0":{"hi_offset":9,"next_offset":9,"fetchq_cnt":0},"-1":{}}},"other":{}}}"#;
         let end = heard(text, End::default());
         assert_eq!((end.offset, end.drained), (9, true));
         let end = heard(
@@ -168,9 +197,28 @@ mod tests {
         assert!(!end.drained);
         let newer = End {
             offset: 12,
-            drained: false,
+            ..End::default()
         };
         let end = heard(text, newer);
         assert_eq!((end.offset, end.drained), (12, false));
+        let begun_anew = End {
+            offset: 9,
+            drained: false,
+            since: 5,
+        };
+        assert!(!heard(text, begun_anew).drained, "said of the time before");
+    }
+
+    #[test]
+    fn a_question_that_brings_nothing_new_leaves_a_log_drained() {
+        let mut end = End {
+            offset: 9,
+            drained: true,
+            since: 0,
+        };
+        end.refresh(9);
+        assert!(end.drained);
+        end.refresh(10);
+        assert_eq!((end.offset, end.drained), (10, false));
     }
 }

@@ -112,10 +112,7 @@ impl Log for KafkaLog {
                     });
                 }
                 self.share.begin(index, *partition, first);
-                let end = End {
-                    offset: bounds.high,
-                    drained: false,
-                };
+                let end = End::begin(bounds.high);
                 let mut ends = self.context.ends.lock();
                 ends.entry(name).or_default().insert(*partition as i32, end);
             }
@@ -184,15 +181,11 @@ impl Log for KafkaLog {
         let found = offsets::query(self.consumer()?, &places, Offset::End)?;
         let mut ends = self.context.ends.lock();
         for ((topic, partition), offset) in found {
-            let known = ends
-                .entry(topic)
+            ends.entry(topic)
                 .or_default()
                 .entry(partition as i32)
-                .or_default();
-            // An end that has not moved is as drained as it was: asked often, it must still come
-            // to rest behind a transaction marker that nobody is shown.
-            known.drained &= known.offset == offset;
-            known.offset = offset;
+                .or_default()
+                .refresh(offset);
         }
         Ok(())
     }

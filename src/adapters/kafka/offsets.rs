@@ -1,13 +1,15 @@
 //! Questions to the brokers: where logs start and end, how many partitions topics have.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::Metadata;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::error::port_error_live;
+use super::error::{hint, port_error, port_error_live};
 use super::options::{KafkaOptions, Role};
 use crate::model::Topic;
 use crate::ports::{PortError, PortResult};
@@ -99,19 +101,59 @@ pub(super) fn query<C: ConsumerContext>(
     Ok(found)
 }
 
+/// Longest first wait for an answer; after it the reason of the silence is looked for.
+const FIRST_WITHIN: Duration = Duration::from_secs(3);
+/// Longest look for that reason.
+const REASON_WITHIN: Duration = Duration::from_secs(3);
+const REASON_POLL: Duration = Duration::from_millis(100);
+
+/// All topics and brokers. A refusal, such as of a wrong password, is told at once.
+pub(super) fn metadata<C: ClientContext>(
+    client: &Client<C>,
+    options: &KafkaOptions,
+    within: Duration,
+) -> PortResult<Metadata> {
+    const DOING: &str = "ask Kafka for its topics";
+    if let Ok(metadata) = client.fetch_metadata(None, FIRST_WITHIN) {
+        return Ok(metadata);
+    }
+    if let Some(reason) = reason(options) {
+        return Err(port_error(DOING, &reason));
+    }
+    client.fetch_metadata(None, within).map_err(|error| match port_error(DOING, &error) {
+        PortError::Transient(text) => PortError::Transient(format!(
+            "{text}; is one of kafka.brokers ({}) reachable, and does it speak the security.protocol of kafka.properties?",
+            options.brokers
+        )),
+        error => error,
+    })
+}
+
+/// Why the brokers do not let us in, if that is what they do. A failed question names only the
+/// broken connection; the reason comes as an event, for which a client of its own listens.
+fn reason(options: &KafkaOptions) -> Option<KafkaError> {
+    let listener: BaseConsumer = options.client(Role::Admin, "reason").ok()?.create().ok()?;
+    let deadline = Instant::now() + REASON_WITHIN;
+    while Instant::now() < deadline {
+        if let Some(Err(reason)) = listener.poll(REASON_POLL)
+            && reason.rdkafka_error_code().and_then(hint).is_some()
+        {
+            return Some(reason);
+        }
+    }
+    None
+}
+
 /// How many partitions each of `topics` has; `None` for one that does not exist.
 pub fn partition_counts(
     options: &KafkaOptions,
     topics: &[Topic],
 ) -> PortResult<BTreeMap<Topic, Option<u32>>> {
-    const DOING: &str = "ask Kafka for its topics";
     let consumer: BaseConsumer = options
         .client(Role::Admin, "check")?
         .create()
-        .map_err(|error| super::error::port_error(DOING, &error))?;
-    let metadata = consumer
-        .fetch_metadata(None, ANSWER_WITHIN)
-        .map_err(|error| super::error::port_error(DOING, &error))?;
+        .map_err(|error| port_error("set up a Kafka client", &error))?;
+    let metadata = metadata(consumer.client(), options, ANSWER_WITHIN)?;
     let mut counts = BTreeMap::new();
     for topic in topics {
         let name = options.topic_name(*topic);

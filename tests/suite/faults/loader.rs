@@ -28,6 +28,9 @@ pub(crate) enum Partitioner {
     Crc32,
 }
 
+/// A fetch brings whole batches, so these are small enough for a slowed reader to take a little at a time.
+const BATCH_BYTES: &str = "16384";
+
 /// The recorded story as raw records, in order of time.
 pub(crate) fn story(options: StoryOptions) -> Vec<Raw> {
     tell(options)
@@ -92,7 +95,8 @@ pub(crate) fn outsider(broker: &Broker) -> ClientConfig {
     config
         .set("bootstrap.servers", &broker.bootstrap)
         .set("enable.idempotence", "true")
-        .set("linger.ms", "20");
+        .set("linger.ms", "20")
+        .set("batch.size", BATCH_BYTES);
     config
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use skyherd::model::{AgentName, Topic};
 use skyherd::story::StoryOptions;
 
-use super::{Ending, Partitioner, Raw, World, WorldOptions, inputs, load, story, story_split};
+use super::{
+    Ending, PACE, Partitioner, Raw, World, WorldOptions, inputs, load, story, story_split,
+};
 
 const STORY: StoryOptions = StoryOptions {
     days: 34,
@@ -171,6 +173,7 @@ fn another_number_of_partitions_is_refused_by_name_and_numbers() {
 fn reported_offsets_are_the_stored_positions() {
     let options = WorldOptions {
         config: "[checkpoint]\ninterval_ms = 200".to_owned(),
+        pace: Some(PACE),
         ..WorldOptions::default()
     };
     let partitions = options.partitions;

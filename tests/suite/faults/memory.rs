@@ -4,7 +4,7 @@ use skyherd::model::AgentName;
 use skyherd::story::StoryOptions;
 
 use super::{
-    Ending, Partitioner, World, WorldOptions, inputs, load, load_at_once, story, story_split,
+    Ending, PACE, Partitioner, World, WorldOptions, inputs, load, load_at_once, story, story_split,
 };
 use crate::harness::{DEADLINE, await_until};
 
@@ -51,6 +51,7 @@ fn a_redis_emptied_on_day_20_of_34_changes_nothing() {
 fn a_redis_set_back_under_a_live_process_is_noticed_and_changes_nothing() {
     let options = WorldOptions {
         config: "[checkpoint]\ninterval_ms = 200".to_owned(),
+        pace: Some(PACE),
         ..WorldOptions::default()
     };
     let partitions = options.partitions;

@@ -7,8 +7,9 @@ mod memory;
 mod records;
 mod scenarios;
 mod secure;
+mod upkeep;
 mod world;
 
 pub(crate) use ending::Ending;
 pub(crate) use loader::{Partitioner, Raw, load, load_at_once, outsider, story, story_split};
-pub(crate) use world::{World, WorldOptions, inputs};
+pub(crate) use world::{PACE, World, WorldOptions, inputs};

@@ -8,8 +8,15 @@ use serde_json::{Value, json};
 use skyherd::model::{Timestamp, Topic, partition_of};
 use skyherd::story::{DEVELOPMENT, PRODUCTION, StoryOptions};
 
-use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story};
+use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story, story_split};
 use crate::harness::{Broker, DEADLINE, Record};
+
+const STORY: StoryOptions = StoryOptions {
+    days: 34,
+    period_minutes: 60,
+    copies: 1,
+    seed: 1,
+};
 
 /// Where and from where a forwarded record tells that it came.
 const ORIGIN: &str = "skyherd_origin";
@@ -312,25 +319,22 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
     let Some(mut world) = World::start(options) else {
         return;
     };
-    let records = story(StoryOptions {
-        period_minutes: 60,
-        ..StoryOptions::default()
-    });
-    let keyed = |index: usize| !index.is_multiple_of(7);
-    let written: Vec<Raw> = records
-        .iter()
-        .enumerate()
-        .map(|(index, raw)| Raw {
-            account: if keyed(index) {
-                raw.account.clone()
-            } else {
-                String::new()
-            },
-            ..raw.clone()
+    let records = story(STORY);
+    load(&world.kafka, &records, Partitioner::Crc32);
+    world.run("a", None);
+    world.await_quiesced();
+    // A key keeps an account's records of a topic together, and so in order, wherever it leads. Records without one
+    // are strewn over all partitions: another look at the things of the last day can bear that.
+    let keyless: Vec<Raw> = story_split(STORY, STORY.days - 1)
+        .1
+        .into_iter()
+        .filter(|raw| raw.topic == Topic::AwsInventory)
+        .map(|raw| Raw {
+            account: String::new(),
+            ..raw
         })
         .collect();
-    load(&world.kafka, &written, Partitioner::Crc32);
-    world.run("a", None);
+    load(&world.kafka, &keyless, Partitioner::Crc32);
     world.await_quiesced();
     let mut misplaced = 0;
     for topic in Topic::RAW {
@@ -341,10 +345,11 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
     let counted = world.metric_of("a", "skyherd_records_misplaced_total", &forwarded);
     assert_eq!(counted, misplaced as u64);
     assert_eq!(world.metric("a", "skyherd_dead_letters_total"), 0);
-    world.ending().assert_same_rows(
-        &Ending::embedded(&records, partitions),
-        "CRC32 keys and none",
-    );
+    let undisturbed = Ending::embedded(&records, partitions);
+    world
+        .ending()
+        .without_reasons()
+        .assert_equals(&undisturbed.without_reasons(), "CRC32 keys and none");
 }
 
 /// Every record of the topic stands in its account's partition in the end, those that did not at first exactly once

@@ -25,6 +25,9 @@ pub(crate) struct WorldOptions {
     pub(crate) redis: RedisOptions,
     /// Further lines of every configuration file; top-level settings first, then tables.
     pub(crate) config: String,
+    /// Bytes that each agent may read a second, so that a disturbance at some share of the input meets it there,
+    /// however fast the machine is.
+    pub(crate) pace: Option<u32>,
     /// Further librdkafka properties of every configuration file.
     pub(crate) properties: Vec<(&'static str, &'static str)>,
 }
@@ -36,6 +39,7 @@ impl Default for WorldOptions {
             kafka: KafkaOptions::default(),
             redis: RedisOptions::default(),
             config: String::new(),
+            pace: None,
             properties: Vec::new(),
         }
     }
@@ -60,7 +64,14 @@ struct Node {
 impl World {
     /// Starts both servers and has `skyherd topics apply` create the topics; `None` after saying what is absent.
     pub(crate) fn start(options: WorldOptions) -> Option<Self> {
-        let kafka = Kafka::start(&options.kafka)?;
+        let mut kafka = options.kafka.clone();
+        if options.pace.is_some() {
+            // A rate is a mean over windows; few of them, or the first seconds have no bound.
+            kafka
+                .properties
+                .insert("quota.window.num".to_owned(), "2".to_owned());
+        }
+        let kafka = Kafka::start(&kafka)?;
         let redis = Redis::start(&options.redis)?;
         let world = Self {
             kafka,
@@ -71,6 +82,9 @@ impl World {
         };
         let done = world.command(&["topics", "apply"], |config| config);
         assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        if let Some(pace) = world.options.pace {
+            world.kafka.slow_readers(pace);
+        }
         Some(world)
     }
 
@@ -125,6 +139,11 @@ impl World {
         node.process
             .as_mut()
             .unwrap_or_else(|| panic!("{name} does not run"))
+    }
+
+    /// Where the process of that name listens: `host:port`.
+    pub(crate) fn listen(&self, name: &str) -> &str {
+        &self.nodes[name].listen
     }
 
     /// `kill -9`.
@@ -202,13 +221,18 @@ impl World {
             tasks += body["tasks"].as_u64()?;
             lag += body["lag"].as_u64()?;
         }
-        let all = u64::from(self.options.partitions) * AgentName::ALL.len() as u64;
-        (tasks == all).then(|| 1.0 - lag as f64 / inputs as f64)
+        (tasks == self.tasks()).then(|| 1.0 - lag as f64 / inputs as f64)
     }
 
-    /// Waits until that share of the inputs is taken.
+    /// Tasks of all agents.
+    fn tasks(&self) -> u64 {
+        u64::from(self.options.partitions) * AgentName::ALL.len() as u64
+    }
+
+    /// Waits until that share of the inputs is taken; panics if everything is, so that what follows would disturb
+    /// nothing.
     pub(crate) fn await_progress(&mut self, inputs: u64, share: f64) {
-        await_until("the processes take their records", QUIESCED, || {
+        let progress = await_until("the processes take their records", QUIESCED, || {
             for (name, node) in &mut self.nodes {
                 if let Some(process) = &mut node.process
                     && let Some(status) = process.ended()
@@ -218,6 +242,10 @@ impl World {
             }
             self.progress(inputs).filter(|progress| *progress >= share)
         });
+        assert!(
+            progress < 1.0,
+            "all input was taken before {share} was seen"
+        );
     }
 
     /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
@@ -240,6 +268,7 @@ impl World {
 
     fn waiting(&mut self) -> Vec<String> {
         let mut waiting = Vec::new();
+        let mut tasks = 0;
         for (name, node) in &mut self.nodes {
             let Some(process) = &mut node.process else {
                 continue;
@@ -248,10 +277,18 @@ impl World {
                 panic!("{name} ended ({status}):\n{}", process.log());
             }
             match get(&format!("http://{}/readyz?quiesced", node.listen)) {
-                Ok((200, _)) => {}
+                Ok((200, body)) => {
+                    let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+                    tasks += body["tasks"].as_u64().unwrap_or_default();
+                }
                 Ok((status, body)) => waiting.push(format!("{name}: {status} {body}")),
                 Err(error) => waiting.push(format!("{name}: {error}")),
             }
+        }
+        // An agent that has not joined its group yet owns no task, and so none that is not quiet.
+        let all = self.tasks();
+        if waiting.is_empty() && tasks != all {
+            waiting.push(format!("{tasks} of {all} tasks have an owner"));
         }
         waiting
     }
@@ -295,6 +332,10 @@ impl World {
                 writeln!(text, "{property:?} = {value:?}").expect("text grows");
             }
         }
+        if self.options.pace.is_some() {
+            writeln!(text, "\"consumer.max.partition.fetch.bytes\" = \"32768\"")
+                .expect("text grows");
+        }
         for (property, value) in &self.options.properties {
             writeln!(text, "{property:?} = {value:?}").expect("text grows");
         }
@@ -303,6 +344,9 @@ impl World {
         (path, listen)
     }
 }
+
+/// A pace at which the story by the hour lasts some ten seconds.
+pub(crate) const PACE: u32 = 500_000;
 
 /// Longest a disturbed run may take to come to rest.
 const QUIESCED: Duration = Duration::from_mins(3);

@@ -364,6 +364,18 @@ impl Broker {
         }
     }
 
+    /// Lets every client read no more than this a second, however fast the machine is.
+    pub(crate) fn slow_readers(&self, bytes_per_second: u32) {
+        let mut command = self.java("tools-log4j2.properties");
+        command
+            .arg("kafka.admin.ConfigCommand")
+            .args(["--bootstrap-server", &self.bootstrap])
+            .args(["--alter", "--entity-type", "clients", "--entity-default"])
+            .arg("--add-config")
+            .arg(format!("consumer_byte_rate={bytes_per_second}"));
+        run(&mut command, b"");
+    }
+
     /// Committed offset and log end of every partition that a consumer group has reported something for, by Kafka's own
     /// tool. `None` for a partition without a report.
     pub(crate) fn group_offsets(&self, group: &str) -> BTreeMap<(String, i32), (Option<i64>, i64)> {

@@ -18,6 +18,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use super::difference::{Applied, Difference, Found, Settings};
 use super::manifest::TopicSpec;
 use crate::adapters::kafka::error::port_error;
+use crate::adapters::kafka::offsets::metadata;
 use crate::adapters::kafka::options::{KafkaOptions, Role};
 use crate::ports::{PortError, PortResult};
 
@@ -197,11 +198,7 @@ impl TopicAdmin {
 
     /// Names, partitions and replicas of all topics, and how many brokers there are.
     fn topics(&self) -> PortResult<(Vec<Shape>, u32)> {
-        let metadata = self
-            .client
-            .inner()
-            .fetch_metadata(None, ANSWER_WITHIN)
-            .map_err(|error| port_error("ask Kafka for its topics", &error))?;
+        let metadata = metadata(self.client.inner(), &self.options, ANSWER_WITHIN)?;
         let mut topics: Vec<_> = metadata
             .topics()
             .iter()
