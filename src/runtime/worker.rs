@@ -118,18 +118,10 @@ impl<A: Agent> Worker<A> {
         }
         let mut turn = Turn::default();
         let now_ms = self.shared.clock.monotonic_ms();
-        let plan = self.shared.options.plan_records_max.max(1);
-        let rounds = self.shared.options.poll_records_max.div_ceil(plan);
         for partition in self.partitions() {
-            // As much as a poll may bring, or what is decoded piles up while it waits.
-            for _ in 0..rounds {
-                let done = self.advance(partition, now_ms)?;
-                turn.taken += done.taken;
-                turn.woken += done.woken;
-                if done.taken < plan {
-                    break;
-                }
-            }
+            let done = self.advance(partition, now_ms)?;
+            turn.taken += done.taken;
+            turn.woken += done.woken;
         }
         self.balance_queues()?;
         self.gauge(now_ms);

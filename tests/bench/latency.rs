@@ -107,7 +107,7 @@ impl Watch {
             if seen.is_some() || Instant::now() > deadline {
                 return seen;
             }
-            std::thread::sleep(TICK);
+            std::thread::park_timeout(TICK);
         }
     }
 }
@@ -236,7 +236,7 @@ impl Running {
                 }
                 done += 1;
             }
-            std::thread::sleep(TICK);
+            std::thread::park_timeout(TICK);
         }
         if self.next > first {
             watch.await_seen(2, self.next - 1, SEEN_WITHIN);

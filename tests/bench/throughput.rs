@@ -229,7 +229,7 @@ pub(crate) fn bare(at: &Deployment, spec: &Capabilities, outputs: &[Outgoing]) -
         while sent < due.min(outputs.len() as u64) {
             match appender.append(1, &outputs[sent as usize]) {
                 Ok(()) => sent += 1,
-                Err(PortError::Transient(_)) => std::thread::sleep(ROOM_REST),
+                Err(PortError::Transient(_)) => std::thread::park_timeout(ROOM_REST),
                 Err(error) => return Err(error),
             }
         }

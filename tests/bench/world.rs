@@ -146,7 +146,7 @@ pub(crate) fn append(appender: &KafkaAppender, batch: u64, record: &Outgoing) ->
     loop {
         match appender.append(batch, record) {
             Err(PortError::Transient(_)) if Instant::now() < deadline => {
-                std::thread::sleep(ROOM_REST);
+                std::thread::park_timeout(ROOM_REST);
             }
             answer => return answer,
         }
@@ -158,7 +158,7 @@ fn patiently<T>(mut call: impl FnMut() -> PortResult<T>) -> PortResult<T> {
     loop {
         match call() {
             Err(PortError::Transient(_)) if Instant::now() < deadline => {
-                std::thread::sleep(ROOM_REST);
+                std::thread::park_timeout(ROOM_REST);
             }
             answer => return answer,
         }
