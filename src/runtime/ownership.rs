@@ -188,7 +188,9 @@ fn acquire<A: Agent>(shared: &Shared<A>, log: &mut dyn Log, task: &mut Task<A>) 
         .meta
         .as_deref()
         .is_some_and(|meta| !backup::is_partial(meta));
-    if !shared.atomic && (!usable || task.went_back) {
+    if !shared.atomic && (!usable || task.went_back || outranked(shared, log, task.id, &acquired)?)
+    {
+        task.went_back |= usable;
         acquired = recover(shared, log, task, acquired)?;
     }
     adopt_acquired(task, acquired)?;
@@ -233,7 +235,7 @@ fn recover<A: Agent>(
         .filter(|meta| !backup::is_partial(meta));
     let stored = usable.and_then(|meta| TaskMeta::decode(meta).ok());
     let backup = backup::read(log, task.id)?;
-    let published = highest_epoch(shared, log, task.id)?;
+    let published = highest_epoch(shared, log, task.id, 0)?;
     // An owner may be alive that this store no longer knows of and whose rows are still under way:
     // after a loss epochs go on from the wall clock, which no earlier one can have reached.
     let wall = shared.clock.now().ms().max(0) as u64;
@@ -287,11 +289,32 @@ fn catch_up<A: Agent>(
     Ok(Some(task.meta.positions.clone()))
 }
 
-/// The highest owner epoch that the task's own output shows.
-fn highest_epoch<A: Agent>(shared: &Shared<A>, log: &mut dyn Log, task: TaskId) -> PortResult<u64> {
+/// Whether the task's output holds rows of an epoch the store should have known: it was put back
+/// to an older state while nobody was looking, and readers would take our rows for old.
+fn outranked<A: Agent>(
+    shared: &Shared<A>,
+    log: &mut dyn Log,
+    task: TaskId,
+    acquired: &Acquired,
+) -> PortResult<bool> {
+    let meta = acquired
+        .meta
+        .as_deref()
+        .and_then(|meta| TaskMeta::decode(meta).ok());
+    let from = meta.and_then(|meta| meta.positions.get(&shared.spec.writes).copied());
+    Ok(highest_epoch(shared, log, task, from.unwrap_or(0))? >= acquired.epoch)
+}
+
+/// The highest owner epoch that the task's own output shows from an offset on.
+fn highest_epoch<A: Agent>(
+    shared: &Shared<A>,
+    log: &mut dyn Log,
+    task: TaskId,
+    from: u64,
+) -> PortResult<u64> {
     use crate::sources::{Decoded, decode};
     let mut highest = 0;
-    log.read(shared.spec.writes, task.partition, 0, &mut |record| {
+    log.read(shared.spec.writes, task.partition, from, &mut |record| {
         if let Ok(Decoded::Message(row)) = decode(record.topic, record.key, record.payload)
             && let Some((epoch, _)) = row.version()
         {
