@@ -219,7 +219,8 @@ impl<A: Agent> Worker<A> {
                 if paused != queue.paused {
                     match self.log.pause(*topic, *partition, paused) {
                         Ok(()) => queue.paused = paused,
-                        Err(PortError::Transient(_)) => {}
+                        // It may have happened: taken as paused, it is resumed when there is room.
+                        Err(PortError::Transient(_)) => queue.paused = true,
                         Err(other) => return Err(other),
                     }
                 }
