@@ -54,6 +54,7 @@ impl ClusterWorld {
 }
 
 impl World for ClusterWorld {
+    const KEEPS_TIME: bool = false;
     fn available() -> bool {
         broker().is_some() && server().is_some()
     }

@@ -32,6 +32,9 @@ pub(crate) trait World {
     fn available() -> bool {
         true
     }
+    /// Whether raw records keep the time they were sent with; a broker that appends by its own
+    /// clock writes its own.
+    const KEEPS_TIME: bool = true;
     /// A deployment nobody else uses.
     fn fresh() -> Self;
     /// The only consumer of [`AGENT`]'s group.

@@ -148,20 +148,14 @@ fn a_broker_restart_changes_nothing() {
 }
 
 #[test]
-fn a_redis_that_is_away_or_emptied_or_set_back_changes_nothing() {
-    disturbed("Redis disturbed", often(), |world, inputs| {
+fn a_redis_that_is_away_for_ten_seconds_changes_nothing() {
+    disturbed("Redis away", often(), |world, inputs| {
         world.run("a", None);
-        world.await_progress(inputs, 0.1);
-        let early = world.redis.save();
         world.await_progress(inputs, 0.3);
         world.redis.pause();
         // The disturbance itself is a length of time: Redis answers nobody for 10 seconds.
         std::thread::sleep(std::time::Duration::from_secs(10));
         world.redis.resume();
-        world.await_progress(inputs, 0.5);
-        world.redis.restore(&early);
-        world.await_progress(inputs, 0.8);
-        world.redis.flushall();
     });
 }
 
