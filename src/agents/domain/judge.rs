@@ -87,8 +87,11 @@ impl Turn<'_> {
             newest_found = found;
         }
         let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
-        // What no point brought about happened now, not when the points it revised were made.
-        let changed = changed.filter(|_| touched.is_some());
+        // What news of the thing made of points known before cannot be older than the news.
+        let changed = changed.map(|changed| match touched {
+            Some(_) => changed,
+            None => changed.max(self.at),
+        });
         if flap != Flap::default() {
             match self.state.flaps.get_mut(meta.id) {
                 Some(known) => *known = flap,

@@ -72,11 +72,15 @@ impl Ending {
         }
     }
 
-    /// Without the reasons of findings: which fact a finding was opened on depends on when each was heard, and a
-    /// record that took the way through another partition is heard later.
-    pub(crate) fn without_reasons(mut self) -> Self {
+    /// Without the reasons of findings and their times: which fact a finding was opened on depends on when each was
+    /// heard, and a record that took the way through another partition is heard later than those of other topics.
+    pub(crate) fn without_openings(mut self) -> Self {
         for line in self.findings.values_mut() {
-            line.truncate(line.find(" | ").unwrap_or(line.len()));
+            let (_, rest) = line.split_once(" from ").expect("lines name the opening");
+            let (what, _) = line.split_at(line.len() - rest.len());
+            let (_, rest) = rest.split_once(' ').expect("more follows the time");
+            let (facts, _) = rest.split_once(" | ").unwrap_or((rest, ""));
+            *line = format!("{what}{facts}");
         }
         self
     }

@@ -320,9 +320,14 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
         return;
     };
     let records = story(STORY);
-    load(&world.kafka, &records, Partitioner::Crc32);
+    let (first, rest) = story_split(STORY, 1);
     world.run("a", None);
-    world.await_quiesced();
+    // Each topic is forwarded by another agent, at its own pace. The first look at the things goes ahead: metrics that
+    // run days ahead of it would rightly be judged by none of the rules that must know the thing.
+    for part in [&first, &rest] {
+        load(&world.kafka, part, Partitioner::Crc32);
+        world.await_quiesced();
+    }
     // A key keeps an account's records of a topic together, and so in order, wherever it leads. Records without one
     // are strewn over all partitions: another look at the things of the last day can bear that.
     let keyless: Vec<Raw> = story_split(STORY, STORY.days - 1)
@@ -348,8 +353,8 @@ fn misplaced_and_keyless_records_are_forwarded_once_and_in_order() {
     let undisturbed = Ending::embedded(&records, partitions);
     world
         .ending()
-        .without_reasons()
-        .assert_equals(&undisturbed.without_reasons(), "CRC32 keys and none");
+        .without_openings()
+        .assert_equals(&undisturbed.without_openings(), "CRC32 keys and none");
 }
 
 /// Every record of the topic stands in its account's partition in the end, those that did not at first exactly once
