@@ -193,6 +193,17 @@ pub struct Acquired {
     pub wakes: Vec<(Timestamp, Subject)>,
 }
 
+/// Something read from a task's memory, and which memory it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsOf<T> {
+    /// The epoch of the task's owner; 0 when there never was one.
+    pub epoch: u64,
+    /// The meta value last committed; `None` when there is none.
+    pub meta: Option<Vec<u8>>,
+    /// What was read.
+    pub value: T,
+}
+
 /// One atomic step of a task's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -232,8 +243,8 @@ pub trait Store: Send + Sync {
     /// `epoch_min`, durably, and returns what is there.
     fn acquire(&self, task: TaskId, epoch_min: u64) -> PortResult<Acquired>;
 
-    /// The states of `subjects`, in order, in one round trip.
-    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<Vec<Option<Vec<u8>>>>;
+    /// The states of `subjects`, in order, and what they are of, read in one atomic round trip.
+    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<AsOf<Vec<Option<Vec<u8>>>>>;
 
     /// Writes a checkpoint whole or not at all. A repeat of a checkpoint that was written but
     /// whose answer was lost (stored meta equals `meta`, same epoch) is `Committed`.
@@ -245,13 +256,13 @@ pub trait Store: Send + Sync {
     /// Forgets everything of a task but its epoch (before a restore from the backup).
     fn wipe(&self, task: TaskId, epoch: u64) -> PortResult<Committed>;
 
-    /// Every subject with state, for tools; at most `limit`, in order after `after`.
+    /// Every subject with state; at most `limit`, in order after `after`.
     fn subjects(
         &self,
         task: TaskId,
         after: Option<&Subject>,
         limit: usize,
-    ) -> PortResult<Vec<Subject>>;
+    ) -> PortResult<AsOf<Vec<Subject>>>;
 }
 
 /// Observations kept a subject unless configured otherwise.

@@ -79,54 +79,14 @@ pub(super) fn begin<A: Agent>(task: &mut Task<A>, meta: &[u8], now_ms: u64) {
 
 /// Copies the next page; after the last one the marker goes out and the backup is through.
 pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortResult<()> {
-    let Some(run) = &mut task.backup else {
-        return Ok(());
-    };
-    if run.full && run.subjects.is_empty() {
-        let page = shared
-            .store
-            .subjects(task.id, run.after.as_ref(), PAGE_SUBJECTS)?;
-        run.full = page.len() == PAGE_SUBJECTS;
-        run.after = page.last().cloned();
-        run.subjects = page.into();
-    }
-    let count = run.subjects.len().min(PAGE_SUBJECTS);
-    let page: Vec<Subject> = run.subjects.iter().take(count).cloned().collect();
-    let states = if page.is_empty() {
-        Vec::new()
-    } else {
-        shared.store.load(task.id, &page)?
-    };
     let Some(mut run) = task.backup.take() else {
         return Ok(());
     };
-    run.subjects.drain(..count);
-    for (subject, state) in page.iter().zip(states) {
-        // States are never deleted, so one that is not there means a store that went back.
-        let Some(state) = state else { continue };
-        let wake = task.stored_wake(subject).map_or(i64::MIN, Timestamp::ms);
-        let mut payload = run.generation.to_be_bytes().to_vec();
-        payload.extend_from_slice(&wake.to_be_bytes());
-        payload.extend(state);
-        task.outputs.push_back(row(task.id, Some(subject), payload));
-        run.copied += 1;
-    }
-    if run.full || !run.subjects.is_empty() {
+    let copied = copy_page(shared, task, &mut run);
+    let more = run.full || !run.subjects.is_empty();
+    if more || copied.is_err() {
         task.backup = Some(run);
-        return Ok(());
-    }
-    match still_stored(shared, task) {
-        Ok(true) => {}
-        // What was copied is not what the checkpoint stored: without a marker it does not count.
-        Ok(false) => {
-            task.full_backup = true;
-            task.changed = true;
-            return Ok(());
-        }
-        Err(error) => {
-            task.backup = Some(run);
-            return Err(error);
-        }
+        return copied;
     }
     run.meta.unbacked = false;
     let mut marker = run.generation.to_be_bytes().to_vec();
@@ -142,22 +102,32 @@ pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortR
     Ok(())
 }
 
-/// Whether the store still holds the task's last checkpoint: asked by repeating it, empty.
-fn still_stored<A: Agent>(shared: &Shared<A>, task: &Task<A>) -> PortResult<bool> {
-    let Some(meta) = &task.stored else {
-        return Ok(false);
-    };
-    let probe = Checkpoint {
-        task: task.id,
-        epoch: task.epoch,
-        expected: Some(meta.clone()),
-        meta: meta.clone(),
-        states: Vec::new(),
-        recent: Vec::new(),
-        wakes: Vec::new(),
-        outputs: Vec::new(),
-    };
-    Ok(shared.store.commit(&probe)? == Committed::Committed)
+/// Copies as many subjects as a page holds; those of a run that was refused stay for the next try.
+fn copy_page<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, run: &mut Run) -> PortResult<()> {
+    if run.full && run.subjects.is_empty() {
+        let after = run.after.as_ref();
+        let page = task.trust(shared.store.subjects(task.id, after, PAGE_SUBJECTS)?)?;
+        run.full = page.len() == PAGE_SUBJECTS;
+        run.after = page.last().cloned();
+        run.subjects = page.into();
+    }
+    let count = run.subjects.len().min(PAGE_SUBJECTS);
+    let page: Vec<Subject> = run.subjects.iter().take(count).cloned().collect();
+    if page.is_empty() {
+        return Ok(());
+    }
+    let states = task.trust(shared.store.load(task.id, &page)?)?;
+    run.subjects.drain(..count);
+    for (subject, state) in page.iter().zip(states) {
+        let Some(state) = state else { continue };
+        let wake = task.stored_wake(subject).map_or(i64::MIN, Timestamp::ms);
+        let mut payload = run.generation.to_be_bytes().to_vec();
+        payload.extend_from_slice(&wake.to_be_bytes());
+        payload.extend(state);
+        task.outputs.push_back(row(task.id, Some(subject), payload));
+        run.copied += 1;
+    }
+    Ok(())
 }
 
 fn row(task: TaskId, subject: Option<&Subject>, payload: Vec<u8>) -> Outgoing {

@@ -325,7 +325,7 @@ pub(super) fn load<'a, A: Agent>(
     if missing.is_empty() {
         return Ok(());
     }
-    let values = shared.store.load(task.id, &missing)?;
+    let values = task.trust(shared.store.load(task.id, &missing)?)?;
     for (subject, value) in missing.into_iter().zip(values) {
         let state = match value {
             None => A::State::default(),

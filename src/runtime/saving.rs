@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::agents::Agent;
-use crate::ports::{Committed, PortError, PortResult};
+use crate::ports::{Committed, PortError, PortResult, TaskId};
 use crate::telemetry::Signal;
 
 use super::checkpoint::{self, Checkpointer, Done, Job};
 use super::ownership::note_fault;
-use super::task::{Stage, Task};
+use super::task::{Refused, Stage, Task};
 use super::worker::{Shared, Worker};
 use super::{backup, decide};
 
@@ -99,20 +99,11 @@ impl<A: Agent> Worker<A> {
                 Ok(())
             }
             Done::Store(Committed::Fenced) => {
-                self.shared.metrics.emit(&Signal::TaskFenced { task: id });
-                let mut fenced = Task::new(id, &self.topics, now_ms);
-                fenced.stage = Stage::Fenced;
-                self.tasks.insert(id.partition, fenced);
+                self.refuse(id, Refused::Fenced);
                 Ok(())
             }
             Done::Store(Committed::WentBack) => {
-                self.shared
-                    .metrics
-                    .emit(&Signal::MemoryWentBack { task: id });
-                self.reset(id.partition);
-                if let Some(task) = self.tasks.get_mut(&id.partition) {
-                    task.went_back = true;
-                }
+                self.refuse(id, Refused::WentBack);
                 Ok(())
             }
             Done::Failed(PortError::Fatal(text)) => Err(PortError::Fatal(text)),
@@ -163,6 +154,28 @@ impl<A: Agent> Worker<A> {
             && task.notes.is_none()
         {
             task.shrink_cache(max);
+        }
+    }
+
+    /// Drops a task's state unsaved: it is another's now, or begins again from what there is.
+    pub(super) fn refuse(&mut self, id: TaskId, refused: Refused) {
+        let now_ms = self.shared.clock.monotonic_ms();
+        match refused {
+            Refused::Fenced => {
+                self.shared.metrics.emit(&Signal::TaskFenced { task: id });
+                let mut fenced = Task::new(id, &self.topics, now_ms);
+                fenced.stage = Stage::Fenced;
+                self.tasks.insert(id.partition, fenced);
+            }
+            Refused::WentBack => {
+                self.shared
+                    .metrics
+                    .emit(&Signal::MemoryWentBack { task: id });
+                self.reset(id.partition);
+                if let Some(task) = self.tasks.get_mut(&id.partition) {
+                    task.went_back = true;
+                }
+            }
         }
     }
 

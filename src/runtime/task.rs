@@ -1,5 +1,6 @@
 //! A task's working set: queues, decoded states, wakes, and what awaits the next checkpoint.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::agents::{Agent, Observation};
 use crate::model::{Message, Subject, Timestamp, Topic};
-use crate::ports::{Outgoing, TaskId};
+use crate::ports::{AsOf, Outgoing, PortError, PortResult, TaskId};
 
 use super::backup;
 use super::checkpoint::Job;
@@ -68,6 +69,15 @@ pub(super) enum Stage {
     Running,
     /// Another owner holds it: nothing is done until ownership changes.
     Fenced,
+}
+
+/// Why the store is not, or no longer, this owner's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// A later owner has it.
+    Fenced,
+    /// It is older than what this owner knows of it.
+    WentBack,
 }
 
 /// What a record asks of the task.
@@ -149,6 +159,8 @@ pub(super) struct Task<A: Agent> {
     pub(super) stage_ms: u64,
     /// The store was found older than this owner's memory: the backup may be newer than it.
     pub(super) went_back: bool,
+    /// What was read last is not of the memory this owner wrote.
+    pub(super) refused: Option<Refused>,
 }
 
 impl<A: Agent> Task<A> {
@@ -189,7 +201,32 @@ impl<A: Agent> Task<A> {
             stage: Stage::Assigned,
             stage_ms: now_ms,
             went_back: false,
+            refused: None,
         }
+    }
+
+    /// What was read from the store, if it is of the memory this owner wrote.
+    ///
+    /// A store that is put back, read from and put forward again before the next checkpoint shows
+    /// no other sign of it. A checkpoint under way may be there or not: what it changes is cached.
+    pub(super) fn trust<T>(&mut self, read: AsOf<T>) -> PortResult<T> {
+        let known = || {
+            let under_way = [&self.in_flight, &self.retry].into_iter().flatten();
+            self.stored == read.meta
+                || under_way
+                    .into_iter()
+                    .any(|job| read.meta.as_ref() == Some(&job.checkpoint.meta))
+        };
+        let refused = match read.epoch.cmp(&self.epoch) {
+            Ordering::Equal if known() => return Ok(read.value),
+            Ordering::Greater => Refused::Fenced,
+            Ordering::Equal | Ordering::Less => Refused::WentBack,
+        };
+        self.refused = Some(refused);
+        Err(PortError::Lost(format!(
+            "the memory of {} is not the one its owner wrote",
+            self.id
+        )))
     }
 
     /// Sets, moves or cancels a subject's wake; false when that changes nothing.

@@ -193,7 +193,13 @@ impl<A: Agent> Worker<A> {
                 }
                 Err(PortError::Fatal(text)) => return Err(PortError::Fatal(text)),
                 Err(PortError::Lost(_)) => {
-                    self.reset(partition);
+                    match task.refused {
+                        Some(refused) => {
+                            let id = task.id;
+                            self.refuse(id, refused);
+                        }
+                        None => self.reset(partition),
+                    }
                     return Ok(turn);
                 }
                 Err(error) => note_fault(&self.shared, task, &error, now_ms),

@@ -202,7 +202,7 @@ impl Running {
                 agent: AgentName::Security,
                 partition,
             };
-            count += store.subjects(task, None, usize::MAX)?.len() as u64;
+            count += store.subjects(task, None, usize::MAX)?.value.len() as u64;
         }
         Ok(count)
     }

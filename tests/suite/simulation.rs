@@ -402,11 +402,6 @@ fn run(seed: u64) -> Result<(), String> {
         world.publish(rest_of);
         rest_of = &[];
     }
-    // A known gap (ARCHITECTURE.md): a store that is put back and then forward again between a
-    // task's load and its next checkpoint is not noticed. So a run sees it go back once, or lost
-    // any number of times.
-    let mut memory_goes_back = draw.chance(50);
-    let mut memory_is_lost = !memory_goes_back;
     let steps = 60 + draw.below(200);
     for _ in 0..steps {
         if !rest_of.is_empty() {
@@ -427,12 +422,8 @@ fn run(seed: u64) -> Result<(), String> {
                 2 => Fault::CutOff(agent, member),
                 3 => Fault::Heal(agent, member),
                 4 | 5 => Fault::Kill(member),
-                6 | 7 if memory_goes_back => {
-                    memory_goes_back = false;
-                    memory_is_lost = false;
-                    Fault::RestoreStore
-                }
-                6 | 7 if memory_is_lost => Fault::FlushStore,
+                6 => Fault::RestoreStore,
+                7 => Fault::FlushStore,
                 _ => Fault::Compact {
                     topic: Topic::written_by(agent),
                     partition: draw.below(u64::from(PARTITIONS)) as u32,

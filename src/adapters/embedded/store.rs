@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::Embedded;
 use super::codec::{self, TaskRow};
 use crate::model::{Subject, Timestamp};
-use crate::ports::{Acquired, Checkpoint, Committed, Outgoing, PortResult, Store, TaskId};
+use crate::ports::{Acquired, AsOf, Checkpoint, Committed, Outgoing, PortResult, Store, TaskId};
 
 impl Embedded {
     fn row(&self, task: TaskId) -> PortResult<&Mutex<TaskRow>> {
@@ -94,6 +94,16 @@ impl Embedded {
     }
 }
 
+impl TaskRow {
+    fn as_of<T>(&self, value: T) -> AsOf<T> {
+        AsOf {
+            epoch: self.epoch,
+            meta: self.meta.clone(),
+            value,
+        }
+    }
+}
+
 /// Whether `epoch` is the owner, and if not, who is wrong.
 fn judge(stored: u64, epoch: u64) -> Option<Committed> {
     match stored.cmp(&epoch) {
@@ -120,9 +130,9 @@ impl Store for Embedded {
         })
     }
 
-    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<Vec<Option<Vec<u8>>>> {
-        self.row(task)?;
-        subjects
+    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<AsOf<Vec<Option<Vec<u8>>>>> {
+        let row = self.row(task)?.lock();
+        let states = subjects
             .iter()
             .map(|subject| {
                 self.0
@@ -131,7 +141,8 @@ impl Store for Embedded {
                     .map(|value| value.map(|value| value.to_vec()))
                     .map_err(|error| self.broken("be read", &error))
             })
-            .collect()
+            .collect::<PortResult<_>>()?;
+        Ok(row.as_of(states))
     }
 
     fn commit(&self, checkpoint: &Checkpoint) -> PortResult<Committed> {
@@ -189,8 +200,8 @@ impl Store for Embedded {
         task: TaskId,
         after: Option<&Subject>,
         limit: usize,
-    ) -> PortResult<Vec<Subject>> {
-        self.row(task)?;
+    ) -> PortResult<AsOf<Vec<Subject>>> {
+        let row = self.row(task)?.lock();
         let prefix = codec::task_key(task);
         let from = after.map_or_else(|| prefix.to_vec(), |s| codec::subject_key(task, s));
         let mut subjects = Vec::new();
@@ -210,6 +221,6 @@ impl Store for Embedded {
                 subjects.push(subject);
             }
         }
-        Ok(subjects)
+        Ok(row.as_of(subjects))
     }
 }

@@ -15,7 +15,7 @@ use redis::{FromRedisValue, Script};
 
 use crate::model::{Subject, Timestamp};
 use crate::ports::{
-    Acquired, Checkpoint, Committed, PortError, PortResult, RECENT_CAPACITY, Store, TaskId,
+    Acquired, AsOf, Checkpoint, Committed, PortError, PortResult, RECENT_CAPACITY, Store, TaskId,
 };
 
 pub use options::{RedisMode, RedisOptions, RedisTls};
@@ -36,6 +36,8 @@ pub struct RedisStore {
     prefix: String,
     capacity: usize,
     acquire: Script,
+    load: Script,
+    list: Script,
     commit: Script,
     wipe: Script,
 }
@@ -52,6 +54,8 @@ impl RedisStore {
             prefix,
             capacity,
             acquire: Script::new(include_str!("acquire.lua")),
+            load: Script::new(include_str!("load.lua")),
+            list: Script::new(include_str!("list.lua")),
             commit: Script::new(include_str!("commit.lua")),
             wipe: Script::new(include_str!("wipe.lua")),
         };
@@ -70,6 +74,20 @@ impl RedisStore {
 
     fn list(&self, task: TaskId, subject: &str) -> String {
         format!("{}{subject}", self.key(task, "r:"))
+    }
+
+    fn read_epoch(&self, task: TaskId, text: &str) -> PortResult<u64> {
+        text.parse()
+            .map_err(|_| unreadable(&self.key(task, "meta"), "its epoch is no number"))
+    }
+
+    fn as_of<T>(
+        &self,
+        task: TaskId,
+        (epoch, meta, value): (Option<String>, Option<Vec<u8>>, T),
+    ) -> PortResult<AsOf<T>> {
+        let epoch = epoch.map_or(Ok(0), |text| self.read_epoch(task, &text))?;
+        Ok(AsOf { epoch, meta, value })
     }
 
     /// The commit script's keys and arguments, in the order `commit.lua` reads them.
@@ -125,9 +143,7 @@ impl Store for RedisStore {
                     call.invoke(connection)?;
                 Ok((epoch, meta, FromRedisValue::from_redis_value(flat)?))
             })?;
-        let epoch = epoch
-            .parse()
-            .map_err(|_| unreadable(&self.key(task, "meta"), "its epoch is no number"))?;
+        let epoch = self.read_epoch(task, &epoch)?;
         check_epoch(epoch)?;
         Ok(Acquired {
             epoch,
@@ -139,17 +155,17 @@ impl Store for RedisStore {
         })
     }
 
-    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<Vec<Option<Vec<u8>>>> {
-        if subjects.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut command = redis::cmd("HMGET");
-        command.arg(self.key(task, "state"));
+    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<AsOf<Vec<Option<Vec<u8>>>>> {
+        let mut call = self.load.prepare_invoke();
+        call.key(self.key(task, "meta"))
+            .key(self.key(task, "state"));
         for subject in subjects {
-            command.arg(subject.as_str());
+            call.arg(subject.as_str());
         }
-        self.pool
-            .run("load states from", |connection| command.query(connection))
+        let answer = self
+            .pool
+            .run("load states from", |connection| call.invoke(connection))?;
+        self.as_of(task, answer)
     }
 
     fn commit(&self, checkpoint: &Checkpoint) -> PortResult<Committed> {
@@ -198,16 +214,26 @@ impl Store for RedisStore {
         task: TaskId,
         after: Option<&Subject>,
         limit: usize,
-    ) -> PortResult<Vec<Subject>> {
-        let mut command = redis::cmd("HKEYS");
-        command.arg(self.key(task, "state"));
-        let mut names: Vec<String> = self
+    ) -> PortResult<AsOf<Vec<Subject>>> {
+        let mut call = self.list.prepare_invoke();
+        call.key(self.key(task, "meta"))
+            .key(self.key(task, "state"));
+        let answer = self
             .pool
-            .run("list subjects of", |connection| command.query(connection))?;
+            .run("list subjects of", |connection| call.invoke(connection))?;
+        let AsOf {
+            epoch,
+            meta,
+            value: mut names,
+        } = self.as_of::<Vec<String>>(task, answer)?;
         names.retain(|name| after.is_none_or(|after| name.as_str() > after.as_str()));
         names.sort_unstable();
         names.truncate(limit);
-        names.iter().map(|name| read_subject(name)).collect()
+        let value = names
+            .iter()
+            .map(|name| read_subject(name))
+            .collect::<PortResult<_>>()?;
+        Ok(AsOf { epoch, meta, value })
     }
 }
 

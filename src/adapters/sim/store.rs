@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::state::State;
 use super::{Caller, SimWorld};
 use crate::model::{Subject, Timestamp};
-use crate::ports::{Acquired, Checkpoint, Committed, PortError, PortResult, Store, TaskId};
+use crate::ports::{Acquired, AsOf, Checkpoint, Committed, PortError, PortResult, Store, TaskId};
 
 /// What the store keeps of one task.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -39,6 +39,15 @@ impl SimStore {
 impl State {
     fn task(&self, task: TaskId) -> Option<&TaskMemory> {
         self.memory.get(&task).map(|memory| &**memory)
+    }
+    fn as_of<T>(&self, task: TaskId, read: impl FnOnce(&TaskMemory) -> T) -> AsOf<T> {
+        let nothing = TaskMemory::default();
+        let memory = self.task(task).unwrap_or(&nothing);
+        AsOf {
+            epoch: memory.epoch,
+            meta: memory.meta.clone(),
+            value: read(memory),
+        }
     }
     fn task_mut(&mut self, task: TaskId) -> &mut TaskMemory {
         Arc::make_mut(self.memory.entry(task).or_default())
@@ -113,15 +122,15 @@ impl Store for SimStore {
         after.then(acquired)
     }
 
-    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<Vec<Option<Vec<u8>>>> {
+    fn load(&self, task: TaskId, subjects: &[Subject]) -> PortResult<AsOf<Vec<Option<Vec<u8>>>>> {
         let mut state = self.world.0.lock();
         let after = state.call(self.caller)?;
-        let memory = state.task(task);
-        let states = subjects
-            .iter()
-            .map(|subject| memory.and_then(|memory| memory.states.get(subject).cloned()))
-            .collect();
-        after.then(states)
+        after.then(state.as_of(task, |memory| {
+            subjects
+                .iter()
+                .map(|subject| memory.states.get(subject).cloned())
+                .collect()
+        }))
     }
 
     fn commit(&self, checkpoint: &Checkpoint) -> PortResult<Committed> {
@@ -168,19 +177,18 @@ impl Store for SimStore {
         task: TaskId,
         after: Option<&Subject>,
         limit: usize,
-    ) -> PortResult<Vec<Subject>> {
+    ) -> PortResult<AsOf<Vec<Subject>>> {
         use std::ops::Bound;
         let mut state = self.world.0.lock();
         let failure = state.call(self.caller)?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let subjects = state.task(task).map_or_else(Vec::new, |memory| {
+        failure.then(state.as_of(task, |memory| {
             memory
                 .states
                 .range::<Subject, _>((from, Bound::Unbounded))
                 .take(limit)
                 .map(|(subject, _)| subject.clone())
                 .collect()
-        });
-        failure.then(subjects)
+        }))
     }
 }

@@ -89,7 +89,8 @@ fn a_task_lives(store: &RedisStore) {
     assert_eq!(
         store
             .load(TASK, &[subject("b"), subject("none"), subject("a")])
-            .expect("load"),
+            .expect("load")
+            .value,
         vec![Some(vec![]), None, Some(vec![0, 255, 13, 10])]
     );
     let second = store.acquire(TASK, 10).expect("acquire");
@@ -113,7 +114,8 @@ fn a_task_lives(store: &RedisStore) {
     assert_eq!(
         store
             .subjects(TASK, Some(&subject("a")), 9)
-            .expect("subjects"),
+            .expect("subjects")
+            .value,
         vec![subject("b")]
     );
     let mut gone = checkpoint(10, Some("one"), "two");
@@ -124,13 +126,19 @@ fn a_task_lives(store: &RedisStore) {
         store.recent(TASK, &subject("a"), 9).expect("recent"),
         Vec::<Vec<u8>>::new()
     );
-    assert_eq!(store.load(TASK, &[subject("a")]).expect("load"), vec![None]);
+    assert_eq!(
+        store.load(TASK, &[subject("a")]).expect("load").value,
+        vec![None]
+    );
     let wakes = store.acquire(TASK, 0).expect("acquire").wakes;
     assert_eq!(wakes, vec![(Timestamp::from_ms(-1_000), subject("a"))]);
     assert_eq!(store.wipe(TASK, 11).expect("wipe"), Committed::Committed);
     let last = store.acquire(TASK, 0).expect("acquire");
     assert_eq!((last.epoch, last.meta, last.wakes), (12, None, vec![]));
-    assert_eq!(store.subjects(TASK, None, 9).expect("subjects"), vec![]);
+    assert_eq!(
+        store.subjects(TASK, None, 9).expect("subjects").value,
+        vec![]
+    );
 }
 
 #[test]
@@ -212,7 +220,10 @@ fn a_fenced_owner_writes_nothing() {
         Committed::Fenced
     );
     assert_eq!(store.wipe(TASK, old).expect("wipe"), Committed::Fenced);
-    assert_eq!(store.load(TASK, &[subject("a")]).expect("load"), vec![None]);
+    assert_eq!(
+        store.load(TASK, &[subject("a")]).expect("load").value,
+        vec![None]
+    );
 }
 
 #[test]
@@ -252,7 +263,10 @@ fn a_redis_that_forgot_has_gone_back() {
         .expect("commit");
     assert_eq!(flushed, Committed::WentBack);
     assert_eq!(store.wipe(TASK, epoch).expect("wipe"), Committed::WentBack);
-    assert_eq!(store.load(TASK, &[subject("a")]).expect("load"), vec![None]);
+    assert_eq!(
+        store.load(TASK, &[subject("a")]).expect("load").value,
+        vec![None]
+    );
 }
 
 #[test]
@@ -310,7 +324,7 @@ fn a_large_checkpoint_is_one_call() {
             .push((subject.clone(), Some(Timestamp::from_ms(n as i64))));
     }
     assert_eq!(store.commit(&large).expect("commit"), Committed::Committed);
-    let loaded = store.load(TASK, &subjects).expect("load");
+    let loaded = store.load(TASK, &subjects).expect("load").value;
     assert!(
         loaded
             .iter()
@@ -324,7 +338,10 @@ fn a_large_checkpoint_is_one_call() {
         .map(|subject| (subject.clone(), None))
         .collect();
     assert_eq!(store.commit(&gone).expect("commit"), Committed::Committed);
-    assert_eq!(store.subjects(TASK, None, 9).expect("subjects"), vec![]);
+    assert_eq!(
+        store.subjects(TASK, None, 9).expect("subjects").value,
+        vec![]
+    );
 }
 
 #[test]
@@ -358,7 +375,8 @@ fn a_full_redis_changes_nothing_and_says_how_to_mend_it() {
     assert_eq!(
         store
             .load(TASK, &[subject(&written.to_string())])
-            .expect("load"),
+            .expect("load")
+            .value,
         vec![None]
     );
 }

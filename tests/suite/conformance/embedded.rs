@@ -161,7 +161,7 @@ fn a_killed_process_leaves_every_acknowledged_checkpoint_whole() {
         assert!(count >= last, "{last} was acknowledged, {count} is there");
         let outputs = findings(&db);
         assert_eq!(outputs.last().unwrap().1, Some(number.clone()));
-        let state = db.load(task(0), &[subject("number")]).unwrap();
+        let state = db.load(task(0), &[subject("number")]).unwrap().value;
         assert_eq!(state, [Some(number.clone().into_bytes())]);
         assert_eq!(meta.wakes, [(at(count as i64), subject("number"))]);
         let newest = db.recent(task(0), &subject("number"), 500).unwrap();

@@ -94,6 +94,7 @@ macro_rules! conforms {
                 a_checkpoint_is_there_whole_after_a_restart
                 a_repeated_checkpoint_is_committed_and_changes_nothing
                 states_come_in_the_order_asked_for_with_the_missing_ones
+                what_is_read_names_the_memory_it_was_read_from
                 a_deleted_state_is_gone_with_its_observations
                 tasks_do_not_see_each_others_memory
                 wakes_come_oldest_first_and_survive_a_restart

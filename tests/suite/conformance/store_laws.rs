@@ -20,8 +20,8 @@ fn write_some(store: &dyn Store, task: TaskId, owner: &Acquired) -> Acquired {
 
 /// Everything a task has, but for its epoch.
 fn content(store: &dyn Store, task: TaskId) -> String {
-    let subjects = store.subjects(task, None, usize::MAX).unwrap();
-    let states = store.load(task, &subjects).unwrap();
+    let subjects = store.subjects(task, None, usize::MAX).unwrap().value;
+    let states = store.load(task, &subjects).unwrap().value;
     let recent: Vec<_> = subjects
         .iter()
         .map(|s| store.recent(task, s, usize::MAX).unwrap())
@@ -107,7 +107,7 @@ pub(crate) fn a_checkpoint_on_positions_the_store_does_not_have_finds_it_went_ba
         wrong.states = vec![(subject("a"), Some(b"wrong".to_vec()))];
         assert_eq!(store.commit(&wrong).unwrap(), Committed::WentBack);
     }
-    let loaded = store.load(task(0), &[subject("a")]).unwrap();
+    let loaded = store.load(task(0), &[subject("a")]).unwrap().value;
     assert_eq!(loaded, [Some(b"state".to_vec())]);
     let right = checkpoint(task(0), &owner, "second");
     assert_eq!(store.commit(&right).unwrap(), Committed::Committed);
@@ -135,7 +135,7 @@ pub(crate) fn a_checkpoint_is_there_whole_after_a_restart(world: &mut impl World
     let found = store.acquire(task(1), 0).unwrap();
     assert_eq!(found.meta, Some(b"first".to_vec()));
     assert_eq!(found.wakes, [(at(9), subject("b"))]);
-    let states = store.load(task(1), &[subject("a")]).unwrap();
+    let states = store.load(task(1), &[subject("a")]).unwrap().value;
     assert_eq!(states, [Some((0..=255).collect())]);
     let recent = store.recent(task(1), &subject("a"), 10).unwrap();
     assert_eq!(recent, [b"2".to_vec(), b"1".to_vec()]);
@@ -181,13 +181,39 @@ pub(crate) fn states_come_in_the_order_asked_for_with_the_missing_ones(world: &m
     let asked = ["c", "none", "a", "b", "c"].map(subject);
     let (a, b, c) = (Some(b"A".to_vec()), Some(Vec::new()), Some(b"C".to_vec()));
     assert_eq!(
-        store.load(task(0), &asked).unwrap(),
+        store.load(task(0), &asked).unwrap().value,
         [c.clone(), None, a, b, c]
     );
     assert_eq!(
-        store.load(task(0), &[]).unwrap(),
+        store.load(task(0), &[]).unwrap().value,
         Vec::<Option<Vec<u8>>>::new()
     );
+}
+
+pub(crate) fn what_is_read_names_the_memory_it_was_read_from(world: &mut impl World) {
+    let store = world.store();
+    for count in 0..3 {
+        let owner = store.acquire(task(0), 0).unwrap();
+        let owner = match count {
+            0 => owner,
+            _ => {
+                let next = checkpoint(task(0), &owner, &format!("meta {count}"));
+                assert_eq!(store.commit(&next).unwrap(), Committed::Committed);
+                Acquired {
+                    meta: Some(next.meta),
+                    ..owner
+                }
+            }
+        };
+        for subjects in [vec![], vec![subject("none")]] {
+            let loaded = store.load(task(0), &subjects).unwrap();
+            assert_eq!((loaded.epoch, &loaded.meta), (owner.epoch, &owner.meta));
+        }
+        let listed = store.subjects(task(0), None, 1).unwrap();
+        assert_eq!((listed.epoch, listed.meta), (owner.epoch, owner.meta));
+    }
+    let nobody = store.load(task(1), &[subject("a")]).unwrap();
+    assert_eq!((nobody.epoch, nobody.meta), (0, None));
 }
 
 pub(crate) fn a_deleted_state_is_gone_with_its_observations(world: &mut impl World) {
@@ -198,8 +224,8 @@ pub(crate) fn a_deleted_state_is_gone_with_its_observations(world: &mut impl Wor
     second.states = vec![(subject("a"), None)];
     second.recent = vec![(subject("a"), vec![b"unsaid".to_vec()])];
     store.commit(&second).unwrap();
-    assert_eq!(store.load(task(0), &[subject("a")]).unwrap(), [None]);
-    assert_eq!(store.subjects(task(0), None, 10).unwrap(), []);
+    assert_eq!(store.load(task(0), &[subject("a")]).unwrap().value, [None]);
+    assert_eq!(store.subjects(task(0), None, 10).unwrap().value, []);
     let recent = store.recent(task(0), &subject("a"), 10).unwrap();
     assert_eq!(recent, Vec::<Vec<u8>>::new());
 }
@@ -214,7 +240,7 @@ pub(crate) fn tasks_do_not_see_each_others_memory(world: &mut impl World) {
     };
     for other in [task(1), same_partition] {
         assert_eq!(content(&*store, other), "[] [] [] None []");
-        assert_eq!(store.load(other, &[subject("a")]).unwrap(), [None]);
+        assert_eq!(store.load(other, &[subject("a")]).unwrap().value, [None]);
     }
 }
 
@@ -320,7 +346,7 @@ pub(crate) fn a_wiped_task_keeps_only_its_epoch(world: &mut impl World) {
         (Some(b"restored".to_vec()), vec![])
     );
     assert!(next.epoch > owner.epoch);
-    assert_eq!(store.subjects(task(0), None, 10).unwrap(), []);
+    assert_eq!(store.subjects(task(0), None, 10).unwrap().value, []);
 }
 
 pub(crate) fn an_older_owner_wipes_nothing(world: &mut impl World) {
@@ -341,7 +367,7 @@ pub(crate) fn subjects_are_listed_in_order_after_the_last_one_seen(world: &mut i
     store.commit(&first).unwrap();
     let mut seen: Vec<Subject> = Vec::new();
     loop {
-        let page = store.subjects(task(0), seen.last(), 3).unwrap();
+        let page = store.subjects(task(0), seen.last(), 3).unwrap().value;
         if page.is_empty() {
             break;
         }
