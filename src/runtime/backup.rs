@@ -1,9 +1,10 @@
 //! Backups of task memory to the compacted `memory` topic, and the way back.
 //!
 //! A backup copies what one checkpoint stored: a row per changed subject and then a marker with the task's meta value; all carry
-//! the checkpoint's generation. A restore takes, per subject, the newest row not newer than the
-//! newest marker: rows of a backup that was cut off do not count. The topic keeps superseded rows
-//! for a day (`min.compaction.lag.ms`), so the row before is still there then.
+//! the checkpoint's lineage and generation. A restore takes, per subject, the newest row of the
+//! newest marker's lineage that is not newer than that marker: rows of a backup that was cut off, of
+//! a zombie, or of a time that was lost with the memory do not count. The topic keeps superseded
+//! rows for a day (`min.compaction.lag.ms`), so the row before is still there then.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,8 +23,9 @@ const SUBJECTS_MAX: usize = 50_000;
 const PAGE_SUBJECTS: usize = 1_000;
 /// Bytes of restored state written to the store in one checkpoint.
 const RESTORE_BYTES_MAX: usize = 8 << 20;
-/// Bytes before the state in a row: generation, wake (`i64::MIN` for none).
-const HEADER_BYTES: usize = 16;
+/// Bytes before a row's state: lineage, generation, wake (`i64::MIN` for none). Before a marker's
+/// meta value: lineage, generation, epoch.
+const HEADER_BYTES: usize = 24;
 
 /// The key of a task's rows in the `memory` topic: the marker's, or a subject's.
 pub fn backup_key(task: TaskId, subject: Option<&Subject>) -> String {
@@ -34,7 +36,6 @@ pub fn backup_key(task: TaskId, subject: Option<&Subject>) -> String {
 /// checkpoint waits until it is through.
 #[derive(Debug)]
 pub(super) struct Run {
-    generation: u64,
     meta: TaskMeta,
     /// Subjects still to copy; refilled page by page when `full`.
     subjects: VecDeque<Subject>,
@@ -64,7 +65,6 @@ pub(super) fn begin<A: Agent>(task: &mut Task<A>, meta: &[u8], now_ms: u64) {
     task.unbacked.extend(task.dirty.iter().cloned());
     task.backed_up_ms = now_ms;
     task.backup = Some(Run {
-        generation: meta.generation,
         meta,
         subjects: if full {
             VecDeque::new()
@@ -89,9 +89,7 @@ pub(super) fn advance<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortR
         return copied;
     }
     run.meta.unbacked = false;
-    let mut marker = run.generation.to_be_bytes().to_vec();
-    marker.extend_from_slice(&task.epoch.to_be_bytes());
-    marker.extend(run.meta.encode());
+    let marker = headed(&run.meta, task.epoch, run.meta.encode());
     task.outputs.push_back(row(task.id, None, marker));
     // The next checkpoint says whether everything is backed up.
     task.changed = true;
@@ -121,13 +119,20 @@ fn copy_page<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, run: &mut Run) ->
     for (subject, state) in page.iter().zip(states) {
         let Some(state) = state else { continue };
         let wake = task.stored_wake(subject).map_or(i64::MIN, Timestamp::ms);
-        let mut payload = run.generation.to_be_bytes().to_vec();
-        payload.extend_from_slice(&wake.to_be_bytes());
-        payload.extend(state);
+        let payload = headed(&run.meta, wake as u64, state);
         task.outputs.push_back(row(task.id, Some(subject), payload));
         run.copied += 1;
     }
     Ok(())
+}
+
+fn headed(meta: &TaskMeta, word: u64, body: Vec<u8>) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(HEADER_BYTES + body.len());
+    for word in [meta.lineage, meta.generation, word] {
+        payload.extend_from_slice(&word.to_be_bytes());
+    }
+    payload.extend(body);
+    payload
 }
 
 fn row(task: TaskId, subject: Option<&Subject>, payload: Vec<u8>) -> Outgoing {
@@ -150,7 +155,8 @@ pub(super) struct Backup {
 
 /// One backed up subject.
 pub(super) struct Row {
-    generation: u64,
+    /// Lineage and generation of the checkpoint it copies.
+    age: (u64, u64),
     wake: Option<Timestamp>,
     state: Vec<u8>,
 }
@@ -159,7 +165,7 @@ pub(super) struct Row {
 pub(super) fn read(log: &mut dyn Log, task: TaskId) -> PortResult<Option<Backup>> {
     let own = backup_key(task, None);
     let prefix = format!("{own}/");
-    let mut markers: Vec<(u64, u64, TaskMeta)> = Vec::new();
+    let mut newest: Option<(u64, TaskMeta)> = None;
     let mut history: BTreeMap<Subject, Vec<Row>> = BTreeMap::new();
     log.read(Topic::Memory, task.partition, 0, &mut |record| {
         let (Some(key), Some(payload)) = (record.key, record.payload) else {
@@ -176,48 +182,53 @@ pub(super) fn read(log: &mut dyn Log, task: TaskId) -> PortResult<Option<Backup>
                 .and_then(|bytes| bytes.try_into().ok())
                 .map_or(0, u64::from_be_bytes)
         };
-        let (generation, second) = (word(0..8), word(8..16));
+        let (age, third) = ((word(0..8), word(8..16)), word(16..24));
         if key == own {
-            if let Ok(meta) = TaskMeta::decode(body) {
-                markers.push((generation, second, meta));
+            if let Ok(meta) = TaskMeta::decode(body)
+                && newest
+                    .as_ref()
+                    .is_none_or(|(_, known)| known.age() <= meta.age())
+            {
+                newest = Some((third, meta));
             }
         } else if let Some(Ok(subject)) = key.strip_prefix(&prefix).map(Subject::parse) {
-            let wake = second as i64;
+            let wake = third as i64;
             let wake = (wake != i64::MIN).then(|| Timestamp::from_ms(wake));
             history.entry(subject).or_default().push(Row {
-                generation,
+                age,
                 wake,
                 state: body.to_vec(),
             });
         }
     })?;
-    // Generations run on over owners and restores, so the last marker read is the newest.
-    let Some((newest, epoch, meta)) = markers.pop() else {
+    let Some((epoch, meta)) = newest else {
         return Ok(None);
     };
+    let newest = meta.age();
     let rows = history
         .into_iter()
         .filter_map(|(subject, rows)| {
             let row = rows
                 .into_iter()
-                .rev()
-                .find(|row| row.generation <= newest)?;
+                .filter(|row| row.age.0 == newest.0 && row.age <= newest)
+                .max_by_key(|row| row.age)?;
             Some((subject, row))
         })
         .collect();
     Ok(Some(Backup { epoch, meta, rows }))
 }
 
-/// Writes a backup into the (wiped) store in bounded steps and returns the stored meta value.
+/// Writes a backup into the (wiped) store in bounded steps.
 ///
 /// The true meta value goes in with the last step only: a restore that is cut off is found
-/// incomplete by the next owner, which begins again.
+/// incomplete by the next owner, which begins again. A lineage begins with it, of which nothing is
+/// backed up.
 pub(super) fn restore<A: Agent>(
     shared: &Shared<A>,
     task: TaskId,
     epoch: u64,
     backup: &Backup,
-) -> PortResult<Vec<u8>> {
+) -> PortResult<()> {
     let lost = |committed: Committed| match committed {
         Committed::Committed => Ok(()),
         other => Err(PortError::Lost(format!(
@@ -225,6 +236,11 @@ pub(super) fn restore<A: Agent>(
         ))),
     };
     lost(shared.store.wipe(task, epoch)?)?;
+    let meta = TaskMeta {
+        lineage: epoch,
+        unbacked: true,
+        ..backup.meta.clone()
+    };
     let mut expected: Option<Vec<u8>> = None;
     let mut step = 0_u64;
     let mut rows = backup.rows.iter().peekable();
@@ -238,11 +254,7 @@ pub(super) fn restore<A: Agent>(
             wakes.extend(row.wake.map(|at| (subject.clone(), Some(at))));
         }
         let last = rows.peek().is_none();
-        let meta = if last {
-            backup.meta.encode()
-        } else {
-            partial(step)
-        };
+        let meta = if last { meta.encode() } else { partial(step) };
         step += 1;
         let checkpoint = Checkpoint {
             task,
@@ -260,7 +272,7 @@ pub(super) fn restore<A: Agent>(
                 task,
                 subjects: backup.rows.len() as u64,
             });
-            return Ok(meta);
+            return Ok(());
         }
         expected = Some(meta);
     }

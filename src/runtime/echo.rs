@@ -38,8 +38,9 @@ pub(super) fn note<A: Agent>(task: &mut Task<A>, record: &RecordView<'_>) {
                 );
             }
             // Our own, or of an owner that came after us: then ours is not the word that counts.
-            _ => {
+            version => {
                 task.foreign.remove(key);
+                task.outranked |= version.is_some_and(|(epoch, _)| epoch > task.epoch);
             }
         },
         // A tombstone ends the row; an undecodable one is the reader's to keep.
@@ -49,8 +50,12 @@ pub(super) fn note<A: Agent>(task: &mut Task<A>, record: &RecordView<'_>) {
     }
 }
 
-/// Moves the stored position of the own output up to the first row that is not settled.
+/// Moves the stored position of the own output up to the first row that is not settled. It does not
+/// pass a row of a later owner: whoever takes over from there sees that the store had gone back.
 pub(super) fn advance<A: Agent>(task: &mut Task<A>, output: Topic) {
+    if task.outranked {
+        return;
+    }
     let next = task.queues.get(&output).map_or(0, |queue| queue.next);
     let position = task
         .foreign

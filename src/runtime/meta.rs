@@ -14,7 +14,11 @@ const META_VERSION: u8 = 1;
 /// Positions, clock and the rest of a task's own memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskMeta {
-    /// Checkpoints so far: tells the newer of store and backup.
+    /// The epoch in which this line of checkpoints began: with nothing, or with what was left of an
+    /// earlier line after a loss of memory.
+    #[serde(default)]
+    pub lineage: u64,
+    /// Checkpoints so far.
     pub generation: u64,
     /// Next offsets. The agent's own output is among them where it is echoed.
     pub positions: Positions,
@@ -40,6 +44,10 @@ impl TaskMeta {
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         decode_state(META_VERSION, bytes)
+    }
+    /// Tells the newer of store and backup: generations count within a lineage.
+    pub fn age(&self) -> (u64, u64) {
+        (self.lineage, self.generation)
     }
     /// Notes that a forwarded record is applied; false when it had been before.
     pub fn apply_origin(&mut self, topic: Topic, partition: u32, offset: u64) -> bool {

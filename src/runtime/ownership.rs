@@ -2,7 +2,9 @@
 
 use crate::agents::Agent;
 use crate::model::{Timestamp, Topic};
-use crate::ports::{Acquired, Log, Ownership, PortError, PortResult, Positions, TaskId};
+use crate::ports::{
+    Acquired, Checkpoint, Committed, Log, Ownership, PortError, PortResult, Positions, TaskId,
+};
 use crate::telemetry::Signal;
 
 use super::backup;
@@ -190,15 +192,16 @@ fn acquire<A: Agent>(shared: &Shared<A>, log: &mut dyn Log, task: &mut Task<A>) 
         .is_some_and(|meta| !backup::is_partial(meta));
     if !shared.atomic && (!usable || task.went_back || outranked(shared, log, task.id, &acquired)?)
     {
-        task.went_back |= usable;
         acquired = recover(shared, log, task, acquired)?;
     }
     adopt_acquired(task, acquired)?;
+    if task.stored.is_none() {
+        task.meta.lineage = task.epoch;
+    }
     for topic in task.queues.keys() {
         task.meta.positions.entry(*topic).or_insert(0);
     }
-    // After going back, rows of the time that is no more may stand in the backup.
-    task.full_backup = !shared.atomic && (task.meta.unbacked || task.went_back);
+    task.full_backup = !shared.atomic && task.meta.unbacked;
     task.went_back = false;
     task.stage = Stage::Acquired;
     Ok(())
@@ -241,7 +244,7 @@ fn recover<A: Agent>(
     let wall = shared.clock.now().ms().max(0) as u64;
     let known = published.max(backup.as_ref().map_or(0, |backup| backup.epoch));
     let epoch_min = (known + 1).max(wall);
-    let mut acquired = if acquired.epoch < epoch_min {
+    let acquired = if acquired.epoch < epoch_min {
         shared.store.acquire(task.id, epoch_min)?
     } else {
         acquired
@@ -249,21 +252,49 @@ fn recover<A: Agent>(
     let newer = backup.filter(|backup| {
         stored
             .as_ref()
-            .is_none_or(|stored| backup.meta.generation > stored.generation)
+            .is_none_or(|stored| backup.meta.age() > stored.age())
     });
-    match newer {
-        Some(backup) => {
-            backup::restore(shared, task.id, acquired.epoch, &backup)?;
-            acquired = shared.store.acquire(task.id, acquired.epoch + 1)?;
-        }
+    match (newer, stored) {
+        (Some(backup), _) => backup::restore(shared, task.id, acquired.epoch, &backup)?,
+        (None, Some(stored)) => begin_lineage(shared, task.id, &acquired, stored)?,
         // A restore that was cut off and has no backup any more: begin with nothing.
-        None if stored.is_none() && acquired.meta.is_some() => {
+        (None, None) if acquired.meta.is_some() => {
             shared.store.wipe(task.id, acquired.epoch)?;
-            acquired = shared.store.acquire(task.id, acquired.epoch + 1)?;
         }
-        None => {}
+        (None, None) => return Ok(acquired),
     }
-    Ok(acquired)
+    shared.store.acquire(task.id, acquired.epoch + 1)
+}
+
+/// Goes on from an older store in a lineage of its own: what was backed up of the time that is no
+/// more does not belong to it.
+fn begin_lineage<A: Agent>(
+    shared: &Shared<A>,
+    task: TaskId,
+    acquired: &Acquired,
+    stored: TaskMeta,
+) -> PortResult<()> {
+    let meta = TaskMeta {
+        lineage: acquired.epoch,
+        unbacked: true,
+        ..stored
+    };
+    let checkpoint = Checkpoint {
+        task,
+        epoch: acquired.epoch,
+        expected: acquired.meta.clone(),
+        meta: meta.encode(),
+        states: Vec::new(),
+        recent: Vec::new(),
+        wakes: Vec::new(),
+        outputs: Vec::new(),
+    };
+    match shared.store.commit(&checkpoint)? {
+        Committed::Committed => Ok(()),
+        other => Err(PortError::Transient(format!(
+            "{task}: the store changed while it was taken over ({other:?})"
+        ))),
+    }
 }
 
 /// After a gap: the backup's positions, when the backup is ahead of the store.
@@ -278,7 +309,7 @@ fn catch_up<A: Agent>(
     let Some(backup) = backup::read(log, task.id)? else {
         return Ok(None);
     };
-    if backup.meta.generation <= task.meta.generation {
+    if backup.meta.age() <= task.meta.age() {
         return Ok(None);
     }
     let missed = task.meta.missed;
@@ -286,6 +317,7 @@ fn catch_up<A: Agent>(
     let acquired = shared.store.acquire(task.id, task.epoch + 1)?;
     adopt_acquired(task, acquired)?;
     task.meta.missed |= missed;
+    task.full_backup = task.meta.unbacked;
     Ok(Some(task.meta.positions.clone()))
 }
 

@@ -159,6 +159,8 @@ pub(super) struct Task<A: Agent> {
     pub(super) stage_ms: u64,
     /// The store was found older than this owner's memory: the backup may be newer than it.
     pub(super) went_back: bool,
+    /// The own output has a row of a later owner.
+    pub(super) outranked: bool,
     /// What was read last is not of the memory this owner wrote.
     pub(super) refused: Option<Refused>,
 }
@@ -201,6 +203,7 @@ impl<A: Agent> Task<A> {
             stage: Stage::Assigned,
             stage_ms: now_ms,
             went_back: false,
+            outranked: false,
             refused: None,
         }
     }

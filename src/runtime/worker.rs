@@ -12,7 +12,7 @@ use crate::telemetry::{Metrics, Signal};
 
 use super::checkpoint::Checkpointer;
 use super::ownership::{idle_now, note_fault};
-use super::task::{Stage, Task};
+use super::task::{Refused, Stage, Task};
 use super::{Options, backup, decide, echo, intake, merge};
 
 /// The outside, as a worker needs it.
@@ -265,6 +265,9 @@ fn decide_on<A: Agent>(
     now_ms: u64,
 ) -> PortResult<Turn> {
     let mut turn = Turn::default();
+    if task.outranked {
+        stand_down(shared, task)?;
+    }
     merge::plan(shared, task, log, now_ms);
     turn.taken = decide::run(shared, task, effects, now_ms)?;
     if task.has_work() {
@@ -286,6 +289,17 @@ fn decide_on<A: Agent>(
     turn.woken = idle(shared, task, log, effects, now_ms)?;
     decide::send(shared, task)?;
     Ok(turn)
+}
+
+/// The own output shows a later owner, so nothing this one publishes would count. Either the store
+/// names that owner, or it was put back to before it and takes us for the owner still.
+fn stand_down<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortResult<()> {
+    task.trust(shared.store.load(task.id, &[])?)?;
+    task.refused = Some(Refused::WentBack);
+    Err(PortError::Lost(format!(
+        "the output of {} has rows of a later owner",
+        task.id
+    )))
 }
 
 /// Whether everything that was there at the acquisition is taken. Offsets that carry no record

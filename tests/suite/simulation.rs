@@ -24,6 +24,9 @@ use skyherd::topology::DOMAINS;
 
 const PARTITIONS: u32 = 2;
 const SEEDS_DEFAULT: u64 = 500;
+/// Beyond those: an owner whose store had been put back to it wrote over a later one's row, and a
+/// restore took rows of a time that was lost.
+const SEEDS_THAT_FAILED: [u64; 2] = [2390, 1454];
 /// Turns after which a calm deployment must have come to rest.
 const CALM_TURNS_MAX: usize = 20_000;
 
@@ -483,7 +486,9 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
     };
     let seeds: Vec<u64> = match variable("SKYHERD_TEST_SEED") {
         Some(seed) => vec![seed],
-        None => (1..=variable("SKYHERD_TEST_SEEDS").unwrap_or(SEEDS_DEFAULT)).collect(),
+        None => (1..=variable("SKYHERD_TEST_SEEDS").unwrap_or(SEEDS_DEFAULT))
+            .chain(SEEDS_THAT_FAILED)
+            .collect(),
     };
     assert!(
         !undisturbed(true).findings.is_empty() && !undisturbed(true).recommendations.is_empty()
