@@ -29,6 +29,10 @@ use skyherd::agents::domain::DomainAgent;
 use skyherd::model::{AgentName, Topic};
 use skyherd::ports::{PortError, PortResult};
 
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use latency::Running;
 use report::{Report, Row, quantile, thousands};
 use throughput::Run;

@@ -194,15 +194,14 @@ pub(crate) fn what_is_read_names_the_memory_it_was_read_from(world: &mut impl Wo
     let store = world.store();
     for count in 0..3 {
         let owner = store.acquire(task(0), 0).unwrap();
-        let owner = match count {
-            0 => owner,
-            _ => {
-                let next = checkpoint(task(0), &owner, &format!("meta {count}"));
-                assert_eq!(store.commit(&next).unwrap(), Committed::Committed);
-                Acquired {
-                    meta: Some(next.meta),
-                    ..owner
-                }
+        let owner = if count == 0 {
+            owner
+        } else {
+            let next = checkpoint(task(0), &owner, &format!("meta {count}"));
+            assert_eq!(store.commit(&next).unwrap(), Committed::Committed);
+            Acquired {
+                meta: Some(next.meta),
+                ..owner
             }
         };
         for subjects in [vec![], vec![subject("none")]] {
