@@ -1,9 +1,10 @@
 //! A task's working set: queues, decoded states, wakes, and what awaits the next checkpoint.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt as _};
 use smallvec::SmallVec;
 
 use crate::agents::{Agent, Observation};
