@@ -283,6 +283,13 @@ impl<A: Agent> Task<A> {
             || self.queues.values().any(|queue| !queue.items.is_empty())
     }
 
+    /// Whether something can be done without hearing more: it does not wait for another topic's
+    /// records or for the end of a back-off.
+    pub(super) fn can_advance(&self, now_ms: u64) -> bool {
+        let waits = self.plan.is_empty() && self.notes.is_none() && self.waiting_ms.is_some();
+        self.has_work() && !waits && self.faults.ready(now_ms)
+    }
+
     /// Whether a checkpoint would save something.
     pub(super) fn unsaved(&self) -> bool {
         self.changed || self.in_flight.is_some() || self.retry.is_some()

@@ -108,7 +108,8 @@ impl<A: Agent> Worker<A> {
     pub fn turn(&mut self, wait: Duration) -> PortResult<Turn> {
         self.finish_checkpoints()?;
         self.take_over()?;
-        let wait = if self.tasks.values().any(Task::has_work) {
+        let now_ms = self.shared.clock.monotonic_ms();
+        let wait = if self.tasks.values().any(|task| task.can_advance(now_ms)) {
             Duration::ZERO
         } else {
             wait
