@@ -56,7 +56,7 @@ pub(super) fn advance<A: Agent>(task: &mut Task<A>, output: Topic) {
     if task.outranked {
         return;
     }
-    let next = task.queues.get(&output).map_or(0, |queue| queue.next);
+    let next = task.queues.get(output).map_or(0, |queue| queue.next);
     let position = task
         .foreign
         .values()

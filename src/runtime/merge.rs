@@ -18,7 +18,7 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
         let head = task
             .queues
             .iter()
-            .filter_map(|(topic, queue)| Some((queue.items.front()?.at, *topic)))
+            .filter_map(|(topic, queue)| Some((queue.items.front()?.at, topic)))
             .min();
         let Some((_, topic)) = head else {
             task.waiting_ms = None;
@@ -32,7 +32,7 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
         } else {
             task.waiting_ms = None;
         }
-        let Some(queue) = task.queues.get_mut(&topic) else {
+        let Some(queue) = task.queues.get_mut(topic) else {
             return;
         };
         let Some(queued) = queue.items.pop_front() else {
@@ -55,9 +55,9 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
 fn lagging_topic<A: Agent>(shared: &Shared<A>, task: &Task<A>, log: &dyn Log) -> bool {
     task.queues.iter().any(|(topic, queue)| {
         queue.items.is_empty()
-            && *topic != shared.spec.writes
+            && topic != shared.spec.writes
             && log
-                .end(*topic, task.id.partition)
+                .end(topic, task.id.partition)
                 .is_some_and(|end| queue.next < end)
     })
 }
@@ -85,15 +85,15 @@ pub(super) fn lag<A: Agent>(task: &Task<A>, log: &dyn Log) -> Vec<(Topic, u64)> 
     task.queues
         .iter()
         .map(|(topic, queue)| {
-            let taken = task.meta.positions.get(topic).copied().unwrap_or(0).max(
+            let taken = task.meta.positions.get(&topic).copied().unwrap_or(0).max(
                 if queue.items.is_empty() && task.plan.is_empty() {
                     queue.next
                 } else {
                     0
                 },
             );
-            let end = log.end(*topic, task.id.partition).unwrap_or(taken);
-            (*topic, end.saturating_sub(taken))
+            let end = log.end(topic, task.id.partition).unwrap_or(taken);
+            (topic, end.saturating_sub(taken))
         })
         .collect()
 }

@@ -23,6 +23,7 @@ mod intake;
 mod merge;
 mod meta;
 mod ownership;
+mod queues;
 mod retry;
 mod saving;
 mod standing;

@@ -143,10 +143,10 @@ impl<A: Agent> Worker<A> {
             let Some(task) = self.tasks.get_mut(&partition) else {
                 continue;
             };
-            for (topic, queue) in &mut task.queues {
+            for (topic, queue) in task.queues.iter_mut() {
                 queue.items.clear();
-                queue.next = task.meta.positions.get(topic).copied().unwrap_or(0);
-                queue.live_at = self.log.end(*topic, partition).unwrap_or(queue.next);
+                queue.next = task.meta.positions.get(&topic).copied().unwrap_or(0);
+                queue.live_at = self.log.end(topic, partition).unwrap_or(queue.next);
                 queue.paused = false;
             }
             task.stage = Stage::Running;
@@ -198,8 +198,8 @@ fn acquire<A: Agent>(shared: &Shared<A>, log: &mut dyn Log, task: &mut Task<A>) 
     if task.stored.is_none() {
         task.meta.lineage = task.epoch;
     }
-    for topic in task.queues.keys() {
-        task.meta.positions.entry(*topic).or_insert(0);
+    for (topic, _) in task.queues.iter() {
+        task.meta.positions.entry(topic).or_insert(0);
     }
     task.full_backup = !shared.atomic && task.meta.unbacked;
     task.went_back = false;

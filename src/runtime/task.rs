@@ -15,6 +15,7 @@ use super::backup;
 use super::checkpoint::Job;
 use super::echo::Foreign;
 use super::meta::TaskMeta;
+use super::queues::Queues;
 use super::retry::Faults;
 
 /// A decoded record waiting for its turn.
@@ -92,17 +93,6 @@ pub(super) enum Content {
     Skip,
 }
 
-/// One topic of a task.
-#[derive(Debug, Default)]
-pub(super) struct TopicQueue {
-    pub(super) items: VecDeque<Queued>,
-    /// Offset after the last record queued; what the log will deliver next.
-    pub(super) next: u64,
-    /// The end as of the task's acquisition: the task is live once every topic has passed it.
-    pub(super) live_at: u64,
-    pub(super) paused: bool,
-}
-
 /// A decoded state and what of it is not yet saved.
 pub(super) struct Entry<S> {
     pub(super) state: S,
@@ -119,7 +109,7 @@ pub(super) struct Task<A: Agent> {
     pub(super) meta: TaskMeta,
     /// The meta value the store holds, as this owner last saw or wrote it.
     pub(super) stored: Option<Vec<u8>>,
-    pub(super) queues: BTreeMap<Topic, TopicQueue>,
+    pub(super) queues: Queues,
     /// Records taken from the queues in merge order, not yet decided.
     pub(super) plan: VecDeque<Planned>,
     pub(super) notes: Option<Notes<A::Note>>,
@@ -173,10 +163,7 @@ impl<A: Agent> Task<A> {
             epoch: 0,
             meta: TaskMeta::default(),
             stored: None,
-            queues: topics
-                .iter()
-                .map(|topic| (*topic, TopicQueue::default()))
-                .collect(),
+            queues: Queues::new(topics),
             plan: VecDeque::new(),
             notes: None,
             cache: HashMap::new(),
@@ -280,7 +267,7 @@ impl<A: Agent> Task<A> {
     pub(super) fn has_work(&self) -> bool {
         self.notes.is_some()
             || !self.plan.is_empty()
-            || self.queues.values().any(|queue| !queue.items.is_empty())
+            || self.queues.iter().any(|(_, queue)| !queue.items.is_empty())
     }
 
     /// Whether something can be done without hearing more: it does not wait for another topic's

@@ -134,14 +134,14 @@ impl<A: Agent> Worker<A> {
     }
 
     fn poll(&mut self, wait: Duration) -> PortResult<Option<Ownership>> {
-        let mut taken = intake::Taken::new();
+        let mut brought = intake::Intake::default();
         let (shared, tasks) = (&self.shared, &mut self.tasks);
         let polled = self
             .log
             .poll(shared.options.poll_records_max, wait, &mut |record| {
-                intake::take(shared, tasks, &mut taken, record);
+                intake::take(shared, tasks, &mut brought, record);
             });
-        intake::count(shared, shared.spec.name, &taken);
+        intake::count(shared, shared.spec.name, &brought);
         match polled {
             Ok(change) => Ok(change),
             Err(PortError::Transient(error)) => {
@@ -217,14 +217,14 @@ impl<A: Agent> Worker<A> {
             if task.stage != Stage::Running {
                 continue;
             }
-            for (topic, queue) in &mut task.queues {
+            for (topic, queue) in task.queues.iter_mut() {
                 let paused = if queue.paused {
                     queue.items.len() > max / 2
                 } else {
                     queue.items.len() >= max
                 };
                 if paused != queue.paused {
-                    match self.log.pause(*topic, *partition, paused) {
+                    match self.log.pause(topic, *partition, paused) {
                         Ok(()) => queue.paused = paused,
                         // It may have happened: taken as paused, it is resumed when there is room.
                         Err(PortError::Transient(_)) => queue.paused = true,
@@ -309,7 +309,7 @@ fn caught_up<A: Agent>(task: &Task<A>, log: &dyn Log) -> bool {
     task.queues.iter().all(|(topic, queue)| {
         queue.next >= queue.live_at
             || log
-                .end(*topic, task.id.partition)
+                .end(topic, task.id.partition)
                 .is_some_and(|end| queue.next >= end)
     })
 }
@@ -333,7 +333,7 @@ fn idle<A: Agent>(
     }
     log.refresh_ends(&[task.id.partition])?;
     let heard_all = task.queues.iter().all(|(topic, queue)| {
-        log.end(*topic, task.id.partition)
+        log.end(topic, task.id.partition)
             .is_none_or(|end| queue.next >= end)
     });
     if !heard_all {

@@ -16,6 +16,9 @@ use super::{offsets, record};
 use crate::model::Topic;
 use crate::ports::{Appender, Gap, Log, Ownership, PortError, PortResult, Positions, RecordView};
 
+/// How long a poll that has a record waits for more: a turn over all tasks costs about what deciding
+/// a few records does, so one for every record would take more than the records.
+const LINGER: Duration = Duration::from_millis(1);
 /// Longest a close may take before the consumer is left to its own thread.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -32,12 +35,14 @@ impl Log for KafkaLog {
         if self.outside {
             self.look_into_bounds()?;
         }
-        let deadline = Instant::now() + wait;
+        let mut deadline = Instant::now() + wait;
         let mut taken = 0;
+        let mut drained = false;
         while taken < max {
-            let left = match taken {
-                0 => deadline.saturating_duration_since(Instant::now()),
-                _ => Duration::ZERO,
+            let left = if taken == 0 || drained {
+                deadline.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
             };
             let Some(consumer) = self.consumer.as_ref() else {
                 return Err(PortError::Fatal("the Kafka consumer is closed".into()));
@@ -47,8 +52,12 @@ impl Log for KafkaLog {
                     let (at, offset) = (message.partition(), message.offset());
                     match self.share.take(message.topic(), at, offset) {
                         Place::Next(topic) => {
+                            if taken == 0 {
+                                deadline = Instant::now() + LINGER;
+                            }
                             record::show(&message, topic, sink);
                             taken += 1;
+                            drained = false;
                         }
                         Place::Elsewhere => {}
                         Place::Before => {
@@ -68,6 +77,7 @@ impl Log for KafkaLog {
                     Err(_) => break,
                     Ok(()) => {}
                 },
+                None if taken > 0 && !drained => drained = true,
                 // A rebalance or another event ends a poll early.
                 None if taken > 0 || left.is_zero() => break,
                 None => {}
