@@ -2,7 +2,7 @@
 //! trip of loads a plan, notes before the next message, effects appended as they come.
 
 use crate::agents::{Agent, Effects, Input, Step, Trigger};
-use crate::model::{Message, Subject, Timestamp};
+use crate::model::{Message, Subject, Timestamp, Topic};
 use crate::ports::{Outgoing, PortError, PortResult};
 use crate::telemetry::Signal;
 
@@ -79,11 +79,7 @@ fn take<A: Agent>(
     effects: &mut Effects<A::Note>,
     planned: Planned,
 ) -> PortResult<()> {
-    let Planned {
-        topic,
-        queued,
-        routes,
-    } = planned;
+    let Planned { topic, queued } = planned;
     task.changed = true;
     let position = Some((topic, queued.offset + 1));
     task.notes = Some(Notes {
@@ -95,31 +91,34 @@ fn take<A: Agent>(
     match queued.content {
         Content::Skip => {}
         Content::Pass(record) => task.outputs.push_back(*record),
+        Content::Heard | Content::Message(_) if repeated(task, queued.origin) => {
+            let agent = shared.spec.name;
+            shared
+                .metrics
+                .emit(&Signal::RecordRepeated { agent, topic });
+        }
+        Content::Heard => task.meta.clock = task.meta.clock.max(queued.at),
         Content::Message(message) => {
-            let fresh = queued.origin.is_none_or(|(topic, partition, offset)| {
-                task.meta.apply_origin(topic, partition, offset)
-            });
-            if fresh {
-                task.meta.clock = task.meta.clock.max(queued.at);
-                for (index, key) in &routes {
-                    let input = match &message {
-                        Message::Facts(facts) => match facts.get(*index) {
-                            Some(fact) => Input::Fact(fact),
-                            None => continue,
-                        },
-                        other => Input::Message(other),
-                    };
-                    step(shared, task, effects, key, Trigger::Input(input), 0);
-                }
-            } else {
-                let agent = shared.spec.name;
-                shared
-                    .metrics
-                    .emit(&Signal::RecordRepeated { agent, topic });
+            task.meta.clock = task.meta.clock.max(queued.at);
+            for (index, key) in &queued.routes {
+                let input = match &message {
+                    Message::Facts(facts) => match facts.get(*index) {
+                        Some(fact) => Input::Fact(fact),
+                        None => continue,
+                    },
+                    other => Input::Message(other),
+                };
+                step(shared, task, effects, key, Trigger::Input(input), 0);
             }
         }
     }
     deliver_notes(shared, task, effects)
+}
+
+/// Whether a record forwarded from another partition was applied before; notes that it is now.
+fn repeated<A: Agent>(task: &mut Task<A>, origin: Option<(Topic, u32, u64)>) -> bool {
+    origin
+        .is_some_and(|(topic, partition, offset)| !task.meta.apply_origin(topic, partition, offset))
 }
 
 /// Delivers the notes at hand, first in first out, then takes the position they belong to.
@@ -295,7 +294,7 @@ fn load_planned<A: Agent>(shared: &Shared<A>, task: &mut Task<A>) -> PortResult<
     let mut until = Timestamp::default();
     for planned in &task.plan {
         until = until.max(planned.queued.at);
-        for (_, key) in &planned.routes {
+        for (_, key) in &planned.queued.routes {
             if !task.cache.contains_key(key) {
                 wanted.push(key.clone());
             }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::agents::Agent;
-use crate::model::{AgentName, Message, Timestamp, Topic, partition_of};
+use smallvec::SmallVec;
+
+use crate::agents::{Agent, Input, Keys};
+use crate::model::{AgentName, Message, Subject, Timestamp, Topic, partition_of};
 use crate::ports::{Outgoing, RecordView};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Signal;
@@ -109,20 +111,41 @@ fn classify<A: Agent>(
         Err(undecodable) if home => dead_letter(shared, record, &undecodable.0),
         Err(_) => Content::Skip,
     };
-    let at = match &content {
-        Content::Message(message) => message.at(),
-        _ => None,
+    let (mut at, mut origin, mut routes) = (None, None, SmallVec::new());
+    let content = match content {
+        Content::Message(message) => {
+            (at, origin) = (message.at(), origin_of(record));
+            route(&shared.agent, &message, &mut routes);
+            if routes.is_empty() {
+                Content::Heard
+            } else {
+                Content::Message(message)
+            }
+        }
+        other => other,
     };
     Queued {
         offset: record.offset,
         at: at.unwrap_or(task.meta.clock),
-        origin: match content {
-            Content::Message(_) => origin_of(record),
-            _ => None,
-        },
+        origin,
         content,
+        routes,
         trace: record.header(HEADER_TRACE).map(Into::into),
         taken_ms,
+    }
+}
+
+/// The subjects a message goes to, with the fact that concerns each.
+fn route<A: Agent>(agent: &A, message: &Message, routes: &mut SmallVec<[(usize, Subject); 2]>) {
+    let mut keys = Keys::new();
+    if let Message::Facts(facts) = message {
+        for (index, fact) in facts.iter().enumerate() {
+            agent.route(Input::Fact(fact), &mut keys);
+            routes.extend(keys.drain(..).map(|key| (index, key)));
+        }
+    } else {
+        agent.route(Input::Message(message), &mut keys);
+        routes.extend(keys.drain(..).map(|key| (0, key)));
     }
 }
 

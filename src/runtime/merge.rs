@@ -1,10 +1,10 @@
 //! The order in which a task takes its topics' records: by event time.
 
-use crate::agents::{Agent, Input, Keys};
-use crate::model::{Message, Topic};
+use crate::agents::Agent;
+use crate::model::Topic;
 use crate::ports::Log;
 
-use super::task::{Content, Planned, Task};
+use super::task::{Planned, Task};
 use super::worker::Shared;
 
 /// Moves queued records into the plan, smallest event time first.
@@ -41,13 +41,7 @@ pub(super) fn plan<A: Agent>(shared: &Shared<A>, task: &mut Task<A>, log: &dyn L
         if queue.items.is_empty() {
             lags = None;
         }
-        let mut planned = Planned {
-            topic,
-            queued,
-            routes: smallvec::SmallVec::new(),
-        };
-        route(shared, &mut planned);
-        task.plan.push_back(planned);
+        task.plan.push_back(Planned { topic, queued });
     }
 }
 
@@ -60,24 +54,6 @@ fn lagging_topic<A: Agent>(shared: &Shared<A>, task: &Task<A>, log: &dyn Log) ->
                 .end(topic, task.id.partition)
                 .is_some_and(|end| queue.next < end)
     })
-}
-
-fn route<A: Agent>(shared: &Shared<A>, planned: &mut Planned) {
-    let Content::Message(message) = &planned.queued.content else {
-        return;
-    };
-    let mut keys = Keys::new();
-    if let Message::Facts(facts) = message {
-        for (index, fact) in facts.iter().enumerate() {
-            shared.agent.route(Input::Fact(fact), &mut keys);
-            planned
-                .routes
-                .extend(keys.drain(..).map(|key| (index, key)));
-        }
-    } else {
-        shared.agent.route(Input::Message(message), &mut keys);
-        planned.routes.extend(keys.drain(..).map(|key| (0, key)));
-    }
 }
 
 /// The lag of a task by topic, in records, as far as the log's ends are known.

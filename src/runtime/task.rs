@@ -27,19 +27,19 @@ pub(super) struct Queued {
     /// Where a forwarded record first stood.
     pub(super) origin: Option<(Topic, u32, u64)>,
     pub(super) content: Content,
+    /// (fact of the message, subject), in the order they are handled.
+    pub(super) routes: SmallVec<[(usize, Subject); 2]>,
     /// The record's W3C `traceparent`, handed on to what it leads to.
     pub(super) trace: Option<Box<[u8]>>,
     /// Monotonic milliseconds at which this process took it.
     pub(super) taken_ms: u64,
 }
 
-/// A queued record in merge order, with the subjects it goes to.
+/// A queued record in merge order.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) topic: Topic,
     pub(super) queued: Queued,
-    /// (fact of the message, subject), in the order they are handled.
-    pub(super) routes: SmallVec<[(usize, Subject); 2]>,
 }
 
 /// Notes of the message or wake at hand that are not delivered yet. While there are any, nothing
@@ -87,6 +87,9 @@ pub(super) enum Refused {
 pub(super) enum Content {
     /// Something to decide about.
     Message(Message),
+    /// A message that concerns no subject of this agent: time passes, no more. It is not kept while
+    /// it waits, since what one agent has no use for may be most of a topic.
+    Heard,
     /// Something to append unseen: a dead letter or a misplaced record on its way home.
     Pass(Box<Outgoing>),
     /// Nothing; only the position moves.
