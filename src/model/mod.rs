@@ -39,8 +39,8 @@ pub use money::Usd;
 pub use partition::{murmur2, partition_of};
 pub use recommendation::{Priority, PriorityTerm, Recommendation, RecommendationState, Suppressed};
 pub use report::{
-    AGENT_REPORT, AgentReport, OWN_ACCOUNT, OWN_SOURCE, PROCESS_REPORT, ProcessReport, agent_subject,
-    names_a_node, process_subject, worker_subject,
+    AGENT_REPORT, AgentReport, OWN_ACCOUNT, OWN_SOURCE, PROCESS_REPORT, ProcessReport,
+    agent_subject, names_a_node, process_subject, worker_subject,
 };
 pub use task::{Answer, Attempt, Request, Task, TaskKind, TaskResult, TaskStatus};
 pub use time::{TimeError, Timestamp};

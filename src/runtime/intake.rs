@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agents::Agent;
-use crate::model::{AgentName, Message, Timestamp, Topic, partition_of};
+use crate::model::{AgentName, Message, OWN_ACCOUNT, Timestamp, Topic, partition_of};
 use crate::ports::{Outgoing, RecordView};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Signal;
@@ -72,7 +72,12 @@ fn classify<A: Agent>(shared: &Shared<A>, task: &Task<A>, record: &RecordView<'_
     let name = shared.spec.name;
     let home = record.topic.home() == Some(name);
     let content = match decode(record.topic, record.key, record.payload) {
-        Ok(Decoded::Message(message)) => place(shared, record, message, home),
+        Ok(Decoded::Message(message)) => {
+            if home && record.topic == Topic::AwsEvents && message.account() == OWN_ACCOUNT {
+                shared.metrics.emit(&Signal::ReportTaken { agent: name });
+            }
+            place(shared, record, message, home)
+        }
         Ok(Decoded::Ignored(ignored)) => {
             if home {
                 let reason = ignored.0.as_str();

@@ -94,7 +94,9 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
     };
     match kind {
         EventKind::SecurityHub => return super::securityhub::decode(envelope),
-        EventKind::AgentReport | EventKind::ProcessReport => return super::reports::decode(envelope),
+        EventKind::AgentReport | EventKind::ProcessReport => {
+            return super::reports::decode(envelope);
+        }
         _ => {}
     }
     let About { subject, dedupe } = match kind {

@@ -3,8 +3,8 @@
 use super::events::Envelope;
 use super::{Decoded, facts, undecodable};
 use crate::model::{
-    AgentReport, EventKind, OWN_ACCOUNT, ProcessReport, Undecodable, agent_subject,
-    names_a_node, process_subject, worker_subject,
+    AgentReport, EventKind, OWN_ACCOUNT, ProcessReport, Undecodable, agent_subject, names_a_node,
+    process_subject, worker_subject,
 };
 
 /// An agent's report is a fact about its worker and one about the agent wherever it runs.

@@ -33,3 +33,4 @@ mod simulation;
 mod tidy;
 #[cfg(feature = "kafka")]
 mod topics;
+mod watch;

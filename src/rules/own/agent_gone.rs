@@ -39,7 +39,10 @@ pub(super) fn missing(agent: &Agent) -> Vec<Found> {
         return vec![
             Found::new(
                 Severity::High,
-                format!("no process has run it for {}; its records wait", span(silent)),
+                format!(
+                    "no process has run it for {}; its records wait",
+                    span(silent)
+                ),
                 vec![since],
             )
             .since(ran_at),
@@ -55,14 +58,24 @@ pub(super) fn missing(agent: &Agent) -> Vec<Found> {
                     1 => "another process has its share".to_owned(),
                     more => format!("{more} other processes share its work"),
                 };
-                (Severity::Low, format!("{node} is gone without a word; {took}"))
+                (
+                    Severity::Low,
+                    format!("{node} is gone without a word; {took}"),
+                )
             } else if seen.unanswered >= UNANSWERED {
-                (Severity::High, format!("its worker on {node} does not answer"))
+                (
+                    Severity::High,
+                    format!("its worker on {node} does not answer"),
+                )
             } else {
                 return None;
             };
             let heard = evidence("last report", seen.at.to_string(), "two rounds", seen.at);
-            Some(Found::new(severity, why, vec![heard]).since(seen.at).discriminator(node.clone()))
+            Some(
+                Found::new(severity, why, vec![heard])
+                    .since(seen.at)
+                    .discriminator(node.clone()),
+            )
         })
         .collect()
 }

@@ -52,11 +52,17 @@ impl Rule for DeadLetters {
         if dead < COUNT_MIN {
             return Verdict::Silent;
         }
-        let severity = if share >= SHARE_HIGH { Severity::High } else { META.severity };
+        let severity = if share >= SHARE_HIGH {
+            Severity::High
+        } else {
+            META.severity
+        };
         let percent = format!("{}.{} %", share / 10, share % 10);
         let found = Found::new(
             severity,
-            format!("{dead} of {taken} records of the last {ROUNDS} rounds could not be decoded ({percent})"),
+            format!(
+                "{dead} of {taken} records of the last {ROUNDS} rounds could not be decoded ({percent})"
+            ),
             vec![evidence("dead letters", percent, "1 %", newest.at)],
         );
         Verdict::found(look_into(found, case.subject))

@@ -64,10 +64,17 @@ impl Rule for FallingBehind {
         let (severity, why) = match behind {
             None if waiting => (
                 Severity::High,
-                format!("it took nothing for {ROUNDS} rounds; {} records wait", newest.lag),
+                format!(
+                    "it took nothing for {ROUNDS} rounds; {} records wait",
+                    newest.lag
+                ),
             ),
             Some(ms) if growing && newest.lag >= LAG_MIN && ms >= BEHIND_MS => (
-                if ms >= BEHIND_HIGH_MS { Severity::High } else { META.severity },
+                if ms >= BEHIND_HIGH_MS {
+                    Severity::High
+                } else {
+                    META.severity
+                },
                 format!(
                     "its lag grew from {} to {} records in {ROUNDS} rounds; at its pace that is {} behind",
                     rounds[0].lag,
@@ -80,8 +87,18 @@ impl Rule for FallingBehind {
             _ => return Verdict::Silent,
         };
         let facts = vec![
-            evidence("lag", format!("{} records", newest.lag), format!("{LAG_MIN} records"), newest.at),
-            evidence("taken in the round", format!("{} records", newest.taken), "", newest.at),
+            evidence(
+                "lag",
+                format!("{} records", newest.lag),
+                format!("{LAG_MIN} records"),
+                newest.at,
+            ),
+            evidence(
+                "taken in the round",
+                format!("{} records", newest.taken),
+                "",
+                newest.at,
+            ),
         ];
         Verdict::found(look_into(Found::new(severity, why, facts), case.subject))
     }

@@ -163,9 +163,7 @@ impl Agent {
                 interval_ms: report.interval_ms,
                 runs: report.runs,
                 unanswered,
-                caught_up: report.answers
-                    && report.live >= report.owned
-                    && report.source_lag == 0,
+                caught_up: report.answers && report.live >= report.owned && report.source_lag == 0,
             };
             self.nodes.insert(report.node.clone(), seen);
         }

@@ -40,7 +40,11 @@ pub struct MemoryFull;
 fn fullest(report: &ProcessReport) -> Option<(u64, &'static str, u64)> {
     [
         ("the process", report.process_bytes, report.process_bound),
-        ("the short-term memory", report.store_bytes, report.store_bound),
+        (
+            "the short-term memory",
+            report.store_bytes,
+            report.store_bound,
+        ),
     ]
     .into_iter()
     .filter(|(_, used, bound)| *used > 0 && *bound > 0)
@@ -73,12 +77,21 @@ impl Rule for MemoryFull {
         if !lasting {
             return Verdict::Silent;
         }
-        let severity = if percent >= PERCENT_HIGH { Severity::High } else { META.severity };
+        let severity = if percent >= PERCENT_HIGH {
+            Severity::High
+        } else {
+            META.severity
+        };
         let bound = bound >> 20;
         let found = Found::new(
             severity,
             format!("{what} holds {percent} % of the {bound} MiB it may have"),
-            vec![evidence(what, format!("{percent} %"), format!("{PERCENT} %"), at)],
+            vec![evidence(
+                what,
+                format!("{percent} %"),
+                format!("{PERCENT} %"),
+                at,
+            )],
         );
         Verdict::found(look_into(found, case.subject))
     }

@@ -54,11 +54,20 @@ impl Rule for SlowCheckpoints {
         if mean < SECONDS {
             return Verdict::Silent;
         }
-        let severity = if mean >= SECONDS_HIGH { Severity::High } else { META.severity };
+        let severity = if mean >= SECONDS_HIGH {
+            Severity::High
+        } else {
+            META.severity
+        };
         let found = Found::new(
             severity,
             format!("a checkpoint takes {mean:.1} s on average of {count} in {ROUNDS} rounds"),
-            vec![evidence("seconds a checkpoint", format!("{mean:.2}"), format!("{SECONDS}"), newest.at)],
+            vec![evidence(
+                "seconds a checkpoint",
+                format!("{mean:.2}"),
+                format!("{SECONDS}"),
+                newest.at,
+            )],
         );
         Verdict::found(look_into(found, case.subject))
     }

@@ -33,7 +33,9 @@ pub struct SourceSilent;
 /// The raw topic the agent of that name is the home of.
 fn source_of(agent: &str) -> Option<Topic> {
     let agent = AgentName::parse(agent)?;
-    Topic::RAW.into_iter().find(|topic| topic.home() == Some(agent))
+    Topic::RAW
+        .into_iter()
+        .find(|topic| topic.home() == Some(agent))
 }
 
 impl Rule for SourceSilent {
@@ -53,7 +55,8 @@ impl Rule for SourceSilent {
         }
         // What has not been taken cannot be told from what never came.
         let mut running = agent.running().peekable();
-        let unknown = running.peek().is_none() || !running.all(|(_, seen): (_, &Seen)| seen.caught_up);
+        let unknown =
+            running.peek().is_none() || !running.all(|(_, seen): (_, &Seen)| seen.caught_up);
         if unknown || agent.source.active.len() < KNOWN {
             return Verdict::Silent;
         }
@@ -71,8 +74,17 @@ impl Rule for SourceSilent {
         }
         let found = Found::new(
             META.severity,
-            format!("{topic} has brought nothing for {}; it used to within {}", span(quiet), span(pause.max(round))),
-            vec![evidence("last record", last.to_string(), format!("within {}", span(patience)), *last)],
+            format!(
+                "{topic} has brought nothing for {}; it used to within {}",
+                span(quiet),
+                span(pause.max(round))
+            ),
+            vec![evidence(
+                "last record",
+                last.to_string(),
+                format!("within {}", span(patience)),
+                *last,
+            )],
         )
         .since(*last);
         Verdict::found(look_into(found, case.subject))

@@ -37,7 +37,10 @@ impl Rule for WatcherGone {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        let agent = event.detail.get("agent").and_then(serde_json::Value::as_str);
+        let agent = event
+            .detail
+            .get("agent")
+            .and_then(serde_json::Value::as_str);
         agent.and_then(AgentName::parse) == Some(WATCHER)
     }
 }

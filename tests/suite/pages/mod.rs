@@ -263,7 +263,11 @@ fn page_file(rule: &dyn Rule) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/rules");
     let title = format!("# {}: ", rule.meta().id);
     let own = rule.meta().id.starts_with("SELF-");
-    let place = if own { "own" } else { rule.meta().agent.as_str() };
+    let place = if own {
+        "own"
+    } else {
+        rule.meta().agent.as_str()
+    };
     let pages = std::fs::read_dir(folder.join(place)).unwrap();
     pages
         .map(|page| page.unwrap().path())
