@@ -272,11 +272,6 @@ pub trait Store: Send + Sync {
         after: Option<&Subject>,
         limit: usize,
     ) -> PortResult<AsOf<Vec<Subject>>>;
-
-    /// How full the store is; `None` when it does not say.
-    fn usage(&self) -> PortResult<Option<Usage>> {
-        Ok(None)
-    }
 }
 
 /// Observations kept a subject unless configured otherwise.

@@ -139,7 +139,7 @@ impl Backend for Cluster {
             // Two that open at once are one too many, which closes itself.
             let _second = self.asked.set(RedisStore::open(self.redis.clone())?);
         }
-        self.asked.get().map_or(Ok(None), Store::usage)
+        self.asked.get().map_or(Ok(None), RedisStore::usage)
     }
 
     fn publish(&self, records: &[Outgoing]) -> PortResult<()> {

@@ -11,6 +11,7 @@ mod cluster;
 mod conformance;
 mod coordinator;
 mod decode;
+mod deploy;
 mod docs;
 #[cfg(feature = "kafka")]
 #[allow(

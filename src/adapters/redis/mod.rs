@@ -69,6 +69,17 @@ impl RedisStore {
         Ok(store)
     }
 
+    /// How full the server is. Of a cluster nothing is said: one node's answer is not the whole.
+    pub fn usage(&self) -> PortResult<Option<Usage>> {
+        if self.clustered {
+            return Ok(None);
+        }
+        let text: String = self.pool.run("ask the memory of", |connection| {
+            redis::cmd("INFO").arg("memory").query(connection)
+        })?;
+        Ok(usage(&text))
+    }
+
     fn key(&self, task: TaskId, part: &str) -> String {
         format!(
             "{{{}:{}:{}}}:{part}",
@@ -238,17 +249,6 @@ impl Store for RedisStore {
             .map(|name| read_subject(name))
             .collect::<PortResult<_>>()?;
         Ok(AsOf { epoch, meta, value })
-    }
-
-    /// Of a cluster nothing is said: one node's answer is not the whole.
-    fn usage(&self) -> PortResult<Option<Usage>> {
-        if self.clustered {
-            return Ok(None);
-        }
-        let text: String = self.pool.run("ask the memory of", |connection| {
-            redis::cmd("INFO").arg("memory").query(connection)
-        })?;
-        Ok(usage(&text))
     }
 }
 

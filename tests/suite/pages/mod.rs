@@ -8,6 +8,7 @@
 //! published for that fact, else what it thinks. `UPDATE=1` rewrites the verdict blocks.
 
 mod laws;
+mod reports;
 mod tasks;
 mod world;
 
