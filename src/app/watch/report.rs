@@ -87,16 +87,16 @@ pub(super) fn of_process(
 
 /// The record of an agent's report.
 pub(super) fn agent_event(around: &Around<'_>, report: &AgentReport) -> Value {
-    event(around, AGENT_REPORT, &report.agent, json!(report))
+    event(around, AGENT_REPORT, &report.agent, &json!(report))
 }
 
 /// The record of a process's report.
 pub(super) fn process_event(around: &Around<'_>, report: &ProcessReport) -> Value {
-    event(around, PROCESS_REPORT, "process", json!(report))
+    event(around, PROCESS_REPORT, "process", &json!(report))
 }
 
 /// A custom event as `EventBridge` would carry it.
-fn event(around: &Around<'_>, detail_type: &str, what: &str, detail: Value) -> Value {
+fn event(around: &Around<'_>, detail_type: &str, what: &str, detail: &Value) -> Value {
     json!({
         "version": "0",
         "id": format!("{}-{what}-{}", around.node, around.at.ms()),

@@ -6,7 +6,7 @@ use std::process::Command;
 use skyherd::model::partition_of;
 
 use super::{World, WorldOptions};
-use crate::harness::{Service, require_tools};
+use crate::harness::{DEADLINE, Service, await_until, require_tools};
 
 /// What the README's examples say a local Kafka is.
 const BOOTSTRAP: &str = "127.0.0.1:19092";
@@ -78,7 +78,11 @@ fn the_readmes_python_publishes_and_subscribes() {
     world.run("a", None);
     world.await_quiesced();
 
-    let records = world.kafka.console_consumer("aws.events");
+    // On a loaded machine Kafka's own consumer may give up before it has joined.
+    let records = await_until("Kafka's consumer reads it", DEADLINE, || {
+        let records = world.kafka.console_consumer("aws.events");
+        (!records.is_empty()).then_some(records)
+    });
     let [record] = records.as_slice() else {
         panic!("not one record: {records:?}");
     };
