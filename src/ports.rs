@@ -237,6 +237,15 @@ pub enum Committed {
     WentBack,
 }
 
+/// How full something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes it holds.
+    pub bytes: u64,
+    /// Bytes it may hold; `None` without a bound.
+    pub bound: Option<u64>,
+}
+
 /// Short-term memory of tasks.
 pub trait Store: Send + Sync {
     /// Makes the caller the task's owner: raises the epoch above the stored one and to at least

@@ -6,7 +6,7 @@ use crate::adapters::embedded::{Embedded, EmbeddedOptions};
 use crate::agents::Capabilities;
 use crate::config::Config;
 use crate::model::Topic;
-use crate::ports::{Log, Outgoing, PortResult, RecordView, Store};
+use crate::ports::{Log, Outgoing, PortResult, RecordView, Store, Usage};
 
 /// What a process runs on.
 pub trait Backend: Send + Sync {
@@ -18,6 +18,8 @@ pub trait Backend: Send + Sync {
     fn partitions(&self) -> u32;
     /// An agent's consumer and memory.
     fn ports(&self, spec: &Capabilities) -> anyhow::Result<(Box<dyn Log>, Arc<dyn Store>)>;
+    /// What the store of the agents' memory holds; `None` when it does not say.
+    fn usage(&self) -> PortResult<Option<Usage>>;
     /// Appends records; returns once they are durable.
     fn publish(&self, records: &[Outgoing]) -> PortResult<()>;
     /// Reads every partition of a topic from `next` to its end, moving `next` along.
@@ -75,6 +77,9 @@ impl Backend for Local {
             Box::new(self.0.log(spec.name, spec.reads)),
             Arc::new(self.0.clone()),
         ))
+    }
+    fn usage(&self) -> PortResult<Option<Usage>> {
+        self.0.usage()
     }
     fn publish(&self, records: &[Outgoing]) -> PortResult<()> {
         self.0.append_many(records)?;

@@ -1,7 +1,7 @@
 //! Kafka for the log, Redis for the memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +14,7 @@ use crate::adapters::redis::{RedisMode, RedisOptions, RedisStore, RedisTls};
 use crate::agents::Capabilities;
 use crate::config::{Config, Kafka, Redis, RedisMode as ConfiguredMode};
 use crate::model::Topic;
-use crate::ports::{Appender as _, Log, Outgoing, PortError, PortResult, RecordView, Store};
+use crate::ports::{Appender as _, Log, Outgoing, PortError, PortResult, RecordView, Store, Usage};
 
 use super::Backend;
 
@@ -28,6 +28,8 @@ const ROOM_REST: Duration = Duration::from_millis(20);
 pub(super) struct Cluster {
     kafka: KafkaOptions,
     redis: RedisOptions,
+    /// A connection to ask how full it is; opened when first asked.
+    asked: OnceLock<RedisStore>,
     partitions: u32,
     publisher: KafkaAppender,
     batch: AtomicU64,
@@ -50,6 +52,7 @@ impl Cluster {
             reader: Mutex::new(KafkaReader::open(&kafka, "view")?),
             batch: AtomicU64::new(1),
             partitions: config.partitions,
+            asked: OnceLock::new(),
             kafka,
             redis,
         })
@@ -129,6 +132,14 @@ impl Backend for Cluster {
         // A connection of its own: one agent's large load does not hold up another.
         let store = RedisStore::open(self.redis.clone())?;
         Ok((Box::new(log), Arc::new(store)))
+    }
+
+    fn usage(&self) -> PortResult<Option<Usage>> {
+        if self.asked.get().is_none() {
+            // Two that open at once are one too many, which closes itself.
+            let _second = self.asked.set(RedisStore::open(self.redis.clone())?);
+        }
+        self.asked.get().map_or(Ok(None), RedisStore::usage)
     }
 
     fn publish(&self, records: &[Outgoing]) -> PortResult<()> {

@@ -7,6 +7,7 @@ mod cluster;
 mod replay;
 mod upkeep;
 mod view;
+mod watch;
 mod workers;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
+pub use watch::Watch;
 pub use workers::{Service, Workers};
 
 /// Longest a readiness question waits for a worker's turn.

@@ -1,5 +1,6 @@
 //! One thread an agent, and how the rest of the process talks to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -57,6 +58,23 @@ impl Workers {
         Ok(all)
     }
 
+    /// The agents whose workers answer within `within`, each.
+    pub(super) fn answering(&self, within: Duration) -> BTreeSet<AgentName> {
+        let mut answering = BTreeSet::new();
+        for (agent, inbox) in &self.inboxes {
+            let (answer, answers) = sync_channel(1);
+            let question = Question {
+                refresh: false,
+                answer,
+            };
+            let asked = inbox.lock().send(question).is_ok();
+            if asked && answers.recv_timeout(within).is_ok() {
+                answering.insert(*agent);
+            }
+        }
+        answering
+    }
+
     /// Why a worker ended, when one did.
     pub fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
@@ -68,6 +86,7 @@ pub struct Service {
     handle: Arc<Handle>,
     threads: Vec<(AgentName, JoinHandle<()>)>,
     upkeep: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -110,10 +129,12 @@ impl Service {
             workers,
             clock: SystemClock::default(),
         });
+        let watch = super::watch::start(&handle, config, agents, &stop)?;
         Ok(Self {
             handle,
             threads,
             upkeep,
+            watch,
             stop,
         })
     }
@@ -126,10 +147,11 @@ impl Service {
     /// Stops every worker after a last checkpoint; an error when one had failed.
     pub fn stop(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Release);
-        if let Some(upkeep) = self.upkeep {
-            upkeep.thread().unpark();
-            if upkeep.join().is_err() {
-                tracing::error!("the upkeep thread ended in a panic; this is a bug");
+        for (name, thread) in [("upkeep", self.upkeep), ("watch", self.watch)] {
+            let Some(thread) = thread else { continue };
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the {name} thread ended in a panic; this is a bug");
             }
         }
         for (agent, thread) in self.threads {

@@ -50,6 +50,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// Short-term memory.
     pub memory: Memory,
+    /// The process's watch over itself.
+    pub watch: Watch,
     /// Log lines.
     pub log: Log,
     /// Who may use the HTTP API.
@@ -139,6 +141,14 @@ pub struct Memory {
     pub recent_capacity: usize,
     /// Milliseconds between backups of changed states to the `memory` topic.
     pub backup_interval_ms: u64,
+}
+
+/// The process's watch over itself.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// Milliseconds between its reports on itself, which the rules SELF-* judge; 0 for none.
+    pub interval_ms: u64,
 }
 
 /// Form of log lines.
@@ -239,6 +249,7 @@ impl Default for Config {
             redis: None,
             checkpoint: Checkpoint::default(),
             memory: Memory::default(),
+            watch: Watch::default(),
             log: Log::default(),
             auth: Auth::default(),
             failpoint: None,
@@ -283,6 +294,14 @@ impl Default for Memory {
         Self {
             recent_capacity: crate::ports::RECENT_CAPACITY,
             backup_interval_ms: 10 * 60 * 1_000,
+        }
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            interval_ms: 60_000,
         }
     }
 }

@@ -157,6 +157,12 @@ impl Config {
                 self.memory.backup_interval_ms,
                 (1_000, 86_400_000),
             ),
+            // 0 switches it off.
+            (
+                "watch.interval_ms",
+                self.watch.interval_ms,
+                (if self.watch.interval_ms == 0 { 0 } else { 100 }, 3_600_000),
+            ),
         ] {
             if value < min || value > max {
                 problems.push(Problem::new(

@@ -141,6 +141,10 @@ pub enum EventKind {
     CostAnomaly,
     /// Another EC2 event (fleet, AMI, …) kept as an observation.
     OtherEc2,
+    /// What a process of ours reports of one agent.
+    AgentReport,
+    /// What a process of ours reports of itself.
+    ProcessReport,
 }
 
 /// A resource as a Describe call shows it.

@@ -14,6 +14,7 @@ mod message;
 mod money;
 mod partition;
 mod recommendation;
+mod report;
 mod task;
 mod time;
 mod topic;
@@ -37,6 +38,10 @@ pub use message::{Ignored, Message, Undecodable};
 pub use money::Usd;
 pub use partition::{murmur2, partition_of};
 pub use recommendation::{Priority, PriorityTerm, Recommendation, RecommendationState, Suppressed};
+pub use report::{
+    AGENT_REPORT, AgentReport, OWN_ACCOUNT, OWN_SOURCE, PROCESS_REPORT, ProcessReport,
+    agent_subject, names_a_node, process_subject, worker_subject,
+};
 pub use task::{Answer, Attempt, Request, Task, TaskKind, TaskResult, TaskStatus};
 pub use time::{TimeError, Timestamp};
 pub use topic::Topic;

@@ -7,6 +7,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::inventory::Thing;
 use super::network::Exposure;
+use super::own::memory::Own;
 use super::spend::Spend;
 use super::stats::Series;
 use crate::model::{Environment, Subject, Timestamp};
@@ -129,6 +130,9 @@ pub struct Memory {
     /// Resources that say this one hangs on them, by name: more than one while it moves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub carriers: BTreeMap<SmolStr, Carrier>,
+    /// What processes of ours report, when the subject is one of them or an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Box<Own>>,
 }
 
 impl Memory {

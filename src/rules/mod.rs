@@ -11,6 +11,7 @@ pub mod spend;
 pub mod stats;
 
 pub mod cost;
+pub mod own;
 pub mod performance;
 pub mod resource;
 pub mod security;
@@ -292,6 +293,13 @@ pub const RULES: &[&dyn Rule] = &[
     &performance::high_cpu::HighCpu,
     &performance::credits_exhausted::CreditsExhausted,
     &performance::burst_exhausted::BurstExhausted,
+    &own::falling_behind::FallingBehind,
+    &own::source_silent::SourceSilent,
+    &own::dead_letters::DeadLetters,
+    &own::memory_full::MemoryFull,
+    &own::slow_checkpoints::SlowCheckpoints,
+    &own::agent_gone::AgentGone,
+    &own::watcher_gone::WatcherGone,
 ];
 
 /// The rule of that id.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::agents::{Agent, Input, Keys};
-use crate::model::{AgentName, Message, Subject, Timestamp, Topic, partition_of};
+use crate::model::{
+    AgentName, Message, OWN_ACCOUNT, Subject, Timestamp, Topic, partition_of,
+};
 use crate::ports::{Outgoing, RecordView};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Signal;
@@ -96,7 +98,12 @@ fn classify<A: Agent>(
     let name = shared.spec.name;
     let home = record.topic.home() == Some(name);
     let content = match decode(record.topic, record.key, record.payload) {
-        Ok(Decoded::Message(message)) => place(shared, record, message, home, wall),
+        Ok(Decoded::Message(message)) => {
+            if home && record.topic == Topic::AwsEvents && message.account() == OWN_ACCOUNT {
+                shared.metrics.emit(&Signal::ReportTaken { agent: name });
+            }
+            place(shared, record, message, home, wall)
+        }
         Ok(Decoded::Ignored(ignored)) => {
             if home {
                 let reason = ignored.0.as_str();

@@ -48,7 +48,8 @@ impl<A: Agent> Worker<A> {
         }
         self.gauged_ms = now_ms;
         let agent = self.shared.spec.name;
-        let mut lags: BTreeMap<Topic, u64> = BTreeMap::new();
+        // A topic of tasks that went elsewhere must not keep its last lag.
+        let mut lags: BTreeMap<Topic, u64> = self.topics.iter().map(|topic| (*topic, 0)).collect();
         let (mut live, mut parked, mut cached) = (0, 0, 0);
         let mut newest = Timestamp::default();
         for task in self.tasks.values() {

@@ -25,7 +25,9 @@ pub(super) fn about(event: &Envelope<'_>) -> Result<About, Undecodable> {
         | EventKind::SecurityHub
         | EventKind::ApiCall
         | EventKind::SignIn
-        | EventKind::ServiceEvent => Ok(other(event)),
+        | EventKind::ServiceEvent
+        | EventKind::AgentReport
+        | EventKind::ProcessReport => Ok(other(event)),
     }
 }
 

@@ -9,7 +9,10 @@ use smol_str::SmolStr;
 
 use super::subject::{check_name, fact_key};
 use super::{Decoded, about, cloudtrail, facts, ignored, undecodable};
-use crate::model::{Event, EventKind, Fact, FactBody, Subject, Timestamp, Undecodable};
+use crate::model::{
+    AGENT_REPORT, Event, EventKind, Fact, FactBody, OWN_SOURCE, PROCESS_REPORT, Subject, Timestamp,
+    Undecodable,
+};
 
 /// The envelope; `version` is not read.
 #[derive(Deserialize)]
@@ -89,8 +92,12 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
         resources: raw.resources.unwrap_or_default(),
         detail,
     };
-    if kind == EventKind::SecurityHub {
-        return super::securityhub::decode(envelope);
+    match kind {
+        EventKind::SecurityHub => return super::securityhub::decode(envelope),
+        EventKind::AgentReport | EventKind::ProcessReport => {
+            return super::reports::decode(envelope);
+        }
+        _ => {}
     }
     let About { subject, dedupe } = match kind {
         EventKind::ApiCall | EventKind::SignIn | EventKind::ServiceEvent => {
@@ -103,6 +110,13 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
 
 /// The kind of an event of ours; `None` for what the product does not read.
 fn kind_of(source: &str, detail_type: &str) -> Option<EventKind> {
+    if source == OWN_SOURCE {
+        return match detail_type {
+            AGENT_REPORT => Some(EventKind::AgentReport),
+            PROCESS_REPORT => Some(EventKind::ProcessReport),
+            _ => None,
+        };
+    }
     if !source.starts_with("aws.") || source.starts_with("aws.partner/") {
         return None;
     }
@@ -197,7 +211,7 @@ impl Envelope<'_> {
         all.extend_from_slice(parts);
         fact_key(&all)
     }
-    fn into_fact(self, subject: Subject, dedupe: u64) -> Fact {
+    pub(super) fn into_fact(self, subject: Subject, dedupe: u64) -> Fact {
         Fact {
             subject,
             at: self.at,

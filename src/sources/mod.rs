@@ -10,6 +10,7 @@ mod events;
 mod inventory;
 mod metrics;
 pub mod replay;
+mod reports;
 mod rows;
 mod securityhub;
 mod subject;

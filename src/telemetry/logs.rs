@@ -96,6 +96,9 @@ pub(super) fn write(signal: &Signal<'_>, count: &AtomicU64) {
         }
         Signal::StateRestored { task, subjects } => info!(%task, subjects, "state restored from the backup"),
         Signal::BackupWritten { agent, subjects } => debug!(%agent, subjects, "backup written"),
+        Signal::WatchRound { error: Some(error) } => {
+            warn!(error, "this process could not report on itself; the next round tries again");
+        }
         Signal::RowRepaired { task, edge } => info!(%task, edge, "row of an earlier owner set right"),
         _ => {}
     }

@@ -108,6 +108,11 @@ impl Metrics {
             .unwrap_or_default()
     }
 
+    /// Every family as it stands.
+    pub(super) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.registry.gather()
+    }
+
     /// Writes the metric and, where wanted, the log line.
     pub fn emit(&self, signal: &Signal<'_>) {
         self.write_flow(signal);
@@ -207,6 +212,37 @@ impl Metrics {
             Signal::SubjectsCached { agent, count } => {
                 self.set(Id::SubjectsCached, &[agent.as_str()], count as f64);
             }
+            _ => self.write_watch(signal),
+        }
+    }
+
+    /// What the process says of itself once a round.
+    fn write_watch(&self, signal: &Signal<'_>) {
+        match *signal {
+            Signal::ReportTaken { agent } => self.add(Id::ReportsTaken, &[agent.as_str()], 1),
+            Signal::WatchRound { error } => {
+                let result = if error.is_none() { "published" } else { "failed" };
+                self.add(Id::WatchRounds, &[result], 1);
+            }
+            Signal::SourceQuiet { topic, seconds } => {
+                self.set(Id::SourceQuiet, &[topic.as_str()], seconds);
+            }
+            Signal::MemoryHeld { of, bytes, bound } => {
+                self.set(Id::MemoryBytes, &[of], bytes as f64);
+                if let Some(bound) = bound {
+                    self.set(Id::MemoryBound, &[of], bound as f64);
+                }
+            }
+            Signal::OpenFindings { agent, severity, count } => {
+                self.set(Id::OpenFindings, &[agent.as_str(), severity.as_str()], count as f64);
+            }
+            Signal::OpenRecommendations { severity, action, count } => {
+                let labels = [severity.as_str(), action.as_str()];
+                self.set(Id::OpenRecommendations, &labels, count as f64);
+            }
+            Signal::MonthlySavings { action, monthly } => {
+                self.set(Id::MonthlySavings, &[action.as_str()], monthly.as_f64());
+            }
             _ => debug_assert!(false, "{signal:?} writes no metric"),
         }
     }
@@ -281,6 +317,7 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ActionKind, Severity, Usd};
     use crate::ports::TaskId;
 
     /// One of every signal.
@@ -313,6 +350,13 @@ mod tests {
             Signal::RowRepaired { task, edge: "withdrawn" },
             Signal::Tasks { agent, owned: 3, live: 2, parked: 1 },
             Signal::SubjectsCached { agent, count: 11 },
+            Signal::ReportTaken { agent },
+            Signal::WatchRound { error: None },
+            Signal::SourceQuiet { topic, seconds: 90.0 },
+            Signal::MemoryHeld { of: "process", bytes: 1 << 20, bound: Some(1 << 30) },
+            Signal::OpenFindings { agent, severity: Severity::High, count: 2 },
+            Signal::OpenRecommendations { severity: Severity::High, action: ActionKind::Stop, count: 2 },
+            Signal::MonthlySavings { action: ActionKind::Stop, monthly: Usd::from_mills(12_340) },
             Signal::HttpRequest { route: "/metrics", status: 200 },
         ]
     }

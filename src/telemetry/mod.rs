@@ -5,13 +5,15 @@
 
 mod logs;
 mod metrics;
+mod sample;
 mod specs;
 
 pub use logs::{colours, start_logs};
 pub use metrics::Metrics;
+pub use sample::{AgentSample, Sample};
 pub use specs::{MetricKind, MetricSpec, SPECS};
 
-use crate::model::{AgentName, Topic};
+use crate::model::{ActionKind, AgentName, Severity, Topic, Usd};
 use crate::ports::TaskId;
 
 /// Something that happened, past tense. Labels come from closed sets.
@@ -212,6 +214,57 @@ pub enum Signal<'a> {
         agent: AgentName,
         /// How many.
         count: usize,
+    },
+    /// A report of one of our own processes was taken by its home agent.
+    ReportTaken {
+        /// Whose.
+        agent: AgentName,
+    },
+    /// This process reported on itself, or tried to.
+    WatchRound {
+        /// Why it could not.
+        error: Option<&'a str>,
+    },
+    /// How long a raw topic has brought this process nothing.
+    SourceQuiet {
+        /// Which.
+        topic: Topic,
+        /// How long, in seconds.
+        seconds: f64,
+    },
+    /// Memory held by the process or by the store.
+    MemoryHeld {
+        /// `process` or `store`.
+        of: &'static str,
+        /// Bytes.
+        bytes: u64,
+        /// Bytes it may hold; `None` without a bound.
+        bound: Option<u64>,
+    },
+    /// Open findings of the deployment.
+    OpenFindings {
+        /// Whose.
+        agent: AgentName,
+        /// How bad.
+        severity: Severity,
+        /// How many.
+        count: u64,
+    },
+    /// Open recommendations of the deployment.
+    OpenRecommendations {
+        /// How bad.
+        severity: Severity,
+        /// What to do.
+        action: ActionKind,
+        /// How many.
+        count: u64,
+    },
+    /// What open recommendations of one kind would save.
+    MonthlySavings {
+        /// What to do.
+        action: ActionKind,
+        /// A month.
+        monthly: Usd,
     },
     /// An HTTP request was answered.
     HttpRequest {

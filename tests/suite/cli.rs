@@ -19,6 +19,7 @@ fn skyherd(dir: &Path, arguments: &[&str]) -> Command {
         .env("SKYHERD_DATA_DIR", dir.join("data"))
         .env("SKYHERD_HTTP__LISTEN", "127.0.0.1:0")
         .env("SKYHERD_PARTITIONS", "4")
+        .env("SKYHERD_WATCH__INTERVAL_MS", "0")
         .stdin(Stdio::null());
     command
 }

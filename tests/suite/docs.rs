@@ -323,6 +323,7 @@ fn the_defaults_told_are_those_in_force() {
             "memory.backup_interval_ms",
             config.memory.backup_interval_ms.to_string(),
         ),
+        ("watch.interval_ms", config.watch.interval_ms.to_string()),
         (
             "log.format",
             format!("{:?}", format!("{:?}", config.log.format).to_lowercase()),

@@ -11,6 +11,7 @@ mod cluster;
 mod conformance;
 mod coordinator;
 mod decode;
+mod deploy;
 mod docs;
 #[cfg(feature = "kafka")]
 #[allow(
@@ -33,3 +34,4 @@ mod simulation;
 mod tidy;
 #[cfg(feature = "kafka")]
 mod topics;
+mod watch;

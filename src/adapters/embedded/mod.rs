@@ -26,7 +26,7 @@ pub use open::OpenError;
 pub use retention::{Keep, Trimmed};
 
 use crate::model::Topic;
-use crate::ports::{Appender, Outgoing, PortError, PortResult, RECENT_CAPACITY, RecordView};
+use crate::ports::{Appender, Outgoing, PortError, PortResult, RECENT_CAPACITY, RecordView, Usage};
 use codec::{Headers, TaskRow};
 
 /// Partitions of every topic unless configured otherwise.
@@ -123,6 +123,13 @@ impl Embedded {
     /// Partitions of every topic.
     pub fn partitions(&self) -> u32 {
         self.0.options.partitions
+    }
+
+    /// Bytes of disk the directory's tables and journal take. The disk's own size is not asked.
+    pub fn usage(&self) -> PortResult<Option<Usage>> {
+        let bytes = self.0.db.disk_space();
+        let bytes = bytes.map_err(|error| self.broken("be measured", &error))?;
+        Ok(Some(Usage { bytes, bound: None }))
     }
 
     /// The directory.

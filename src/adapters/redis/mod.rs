@@ -16,6 +16,7 @@ use redis::{FromRedisValue, Script};
 use crate::model::{Subject, Timestamp};
 use crate::ports::{
     Acquired, AsOf, Checkpoint, Committed, PortError, PortResult, RECENT_CAPACITY, Store, TaskId,
+    Usage,
 };
 
 pub use options::{RedisMode, RedisOptions, RedisTls};
@@ -35,6 +36,7 @@ pub struct RedisStore {
     pool: Pool,
     prefix: String,
     capacity: usize,
+    clustered: bool,
     acquire: Script,
     load: Script,
     list: Script,
@@ -49,10 +51,12 @@ impl RedisStore {
     pub fn open(options: RedisOptions) -> PortResult<Self> {
         let prefix = options.prefix.clone();
         let capacity = options.recent_capacity.max(1);
+        let clustered = options.mode == RedisMode::Cluster;
         let store = Self {
             pool: Pool::new(options)?,
             prefix,
             capacity,
+            clustered,
             acquire: Script::new(include_str!("acquire.lua")),
             load: Script::new(include_str!("load.lua")),
             list: Script::new(include_str!("list.lua")),
@@ -63,6 +67,17 @@ impl RedisStore {
             redis::cmd("PING").query::<redis::Value>(connection)
         })?;
         Ok(store)
+    }
+
+    /// How full the server is. Of a cluster nothing is said: one node's answer is not the whole.
+    pub fn usage(&self) -> PortResult<Option<Usage>> {
+        if self.clustered {
+            return Ok(None);
+        }
+        let text: String = self.pool.run("ask the memory of", |connection| {
+            redis::cmd("INFO").arg("memory").query(connection)
+        })?;
+        Ok(usage(&text))
     }
 
     fn key(&self, task: TaskId, part: &str) -> String {
@@ -237,6 +252,18 @@ impl Store for RedisStore {
     }
 }
 
+/// What `INFO memory` says; a `maxmemory` of 0 is no bound.
+fn usage(info: &str) -> Option<Usage> {
+    let number = |name: &str| -> Option<u64> {
+        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    Some(Usage {
+        bytes: number("used_memory:")?,
+        bound: number("maxmemory:").filter(|bound| *bound > 0),
+    })
+}
+
 /// Capacity of a subject's observations unless configured.
 pub(crate) const CAPACITY_DEFAULT: usize = RECENT_CAPACITY;
 
@@ -296,5 +323,22 @@ fn read_subject(text: &str) -> PortResult<Subject> {
             Ok(Subject::new(account, region, resource))
         }
         _ => Err(unreadable(text, "it is not account/region/resource")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_maxmemory_there_is_no_bound() {
+        let info = "# Memory\r\nused_memory:1024\r\nmaxmemory:0\r\n";
+        let expected = Usage {
+            bytes: 1024,
+            bound: None,
+        };
+        assert_eq!(usage(info), Some(expected));
+        let bounded = usage("used_memory:1\r\nmaxmemory:4096\r\n").unwrap();
+        assert_eq!(bounded.bound, Some(4096));
     }
 }

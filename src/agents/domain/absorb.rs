@@ -182,6 +182,7 @@ impl Turn<'_> {
         self.at = at;
         self.effects.dirty = true;
         self.observe(at, event.detail_type.clone(), event.id.clone());
+        self.take_report(event, at);
         let before = self.parts();
         let was_gone = self.state.memory.gone();
         let told = if tells_state(event, self.key) {

@@ -9,6 +9,7 @@ mod edges;
 mod flap;
 mod judge;
 mod notes;
+mod reports;
 mod state;
 mod tasks;
 

@@ -4,10 +4,12 @@ mod ending;
 mod loader;
 mod log;
 mod memory;
+mod readme;
 mod records;
 mod scenarios;
 mod secure;
 mod upkeep;
+mod watch;
 mod world;
 
 pub(crate) use ending::Ending;

@@ -56,6 +56,27 @@ pub(crate) fn unique(stem: &str) -> String {
     format!("{stem}-{}-{number}", std::process::id())
 }
 
+/// Where Debian's `prometheus` is, with `promtool` beside it, or `None` after saying so.
+pub(crate) fn require_prometheus() -> Option<PathBuf> {
+    require("SKYHERD_TEST_PROMETHEUS", "prometheus")
+}
+
+/// The folder of programs from PyPI (Python with a Kafka client, hadolint, docker-compose,
+/// kubernetes-validate), or `None` after saying so.
+pub(crate) fn require_tools() -> Option<PathBuf> {
+    require("SKYHERD_TEST_TOOLS", "tools from PyPI")
+}
+
+/// The folder of Helm's jars, or `None` after saying so.
+pub(crate) fn require_helm() -> Option<PathBuf> {
+    require("SKYHERD_TEST_HELM", "Helm's jars")
+}
+
+/// Where `systemd-analyze` is, or `None` after saying so.
+pub(crate) fn require_systemd() -> Option<PathBuf> {
+    require("SKYHERD_TEST_SYSTEMD", "systemd-analyze")
+}
+
 fn require(variable: &str, what: &str) -> Option<PathBuf> {
     if let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
         return Some(PathBuf::from(value));

@@ -33,6 +33,8 @@ pub(crate) fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Com
             command.env_remove(name);
         }
     }
+    // A test that is about the watch sets its own.
+    command.env("SKYHERD_WATCH__INTERVAL_MS", "0");
     command.args(args);
     command
 }

@@ -398,7 +398,8 @@ fn generated_streams_open_findings_of_most_rules() {
     let missing: Vec<_> = RULES
         .iter()
         .map(|rule| rule.meta().id)
-        .filter(|id| !seen.contains(*id))
+        // Those judge reports of our own; their laws are in `reports`.
+        .filter(|id| !id.starts_with("SELF-") && !seen.contains(*id))
         .collect();
     assert!(
         missing
