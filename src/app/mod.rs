@@ -65,6 +65,8 @@ pub struct Handle {
     insight: insight::Insight,
     pulse: pulse::Pulse,
     asked: AtomicU64,
+    /// Whether a thread keeps the view up to date; else each look does.
+    followed: bool,
     clock: SystemClock,
 }
 
@@ -96,9 +98,44 @@ impl Handle {
         Ok(published)
     }
 
+    /// What a data directory or cluster holds, without running anything on it.
+    pub fn offline(config: &Config) -> anyhow::Result<Arc<Self>> {
+        let backend = open(config)?;
+        let metrics = Arc::new(Metrics::default());
+        Ok(Arc::new(Self::new(
+            backend,
+            metrics,
+            Workers::default(),
+            false,
+        )?))
+    }
+
+    fn new(
+        backend: Arc<dyn Backend>,
+        metrics: Arc<Metrics>,
+        workers: Workers,
+        followed: bool,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            metrics,
+            view: view::View::new(),
+            insight: insight::Insight::new(backend.store()?, backend.partitions()),
+            pulse: pulse::Pulse::default(),
+            asked: AtomicU64::new(0),
+            backend,
+            workers,
+            followed,
+            clock: SystemClock::default(),
+        })
+    }
+
     /// Waits until what is durable now is in the view.
     fn fresh(&self) -> PortResult<()> {
-        self.view.fresh(&*self.backend)
+        if self.followed {
+            self.view.fresh(&*self.backend)
+        } else {
+            self.view.read_once(&*self.backend)
+        }
     }
 
     /// Publishes a request for each account, under one id, which is returned once all are durable.
