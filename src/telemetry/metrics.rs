@@ -14,7 +14,7 @@ use super::specs::{Id, MetricKind, SPECS, dead_letter_label, ignored_label};
 use crate::model::{AgentName, Topic};
 
 /// One registered metric.
-enum Family {
+pub(super) enum Family {
     Counter(IntCounterVec),
     Gauge(GaugeVec),
     Histogram(HistogramVec),
@@ -101,16 +101,15 @@ impl Metrics {
         metrics
     }
 
+    pub(super) fn family(&self, id: Id) -> &Family {
+        &self.families[id as usize]
+    }
+
     /// Everything in Prometheus' text form, version 0.0.4.
     pub fn render(&self) -> String {
         prometheus::TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .unwrap_or_default()
-    }
-
-    /// Every family as it stands.
-    pub(super) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
-        self.registry.gather()
     }
 
     /// Writes the metric and, where wanted, the log line.

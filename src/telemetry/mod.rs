@@ -10,7 +10,7 @@ mod specs;
 
 pub use logs::{colours, start_logs};
 pub use metrics::Metrics;
-pub use sample::{AgentSample, Sample};
+pub use sample::{AgentSample, Buckets, Sample};
 pub use specs::{MetricKind, MetricSpec, SPECS};
 
 use crate::model::{ActionKind, AgentName, Severity, Topic, Usd};

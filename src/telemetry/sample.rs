@@ -1,111 +1,179 @@
-//! The registry read back: what this process knows of itself at one moment.
+//! The registry read back: what it says of an agent at one moment.
 
 use std::collections::BTreeMap;
 
-use super::Metrics;
-use super::specs::{Id, SPECS};
+use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
+
+use super::metrics::{Family, Metrics};
+use super::specs::Id;
 use crate::model::{AgentName, Topic};
 
-/// What an agent's worker had done by one moment, since the process began.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// Observations by bucket.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Buckets {
+    /// (upper bound, observations at or below it), smallest first.
+    pub counts: Vec<(f64, u64)>,
+    /// All observations.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+}
+
+impl Buckets {
+    fn add(&mut self, metric: &Metric) {
+        let histogram = metric.get_histogram();
+        self.count += histogram.get_sample_count();
+        self.sum += histogram.get_sample_sum();
+        for (index, bucket) in histogram.get_bucket().iter().enumerate() {
+            let (bound, count) = (bucket.upper_bound(), bucket.cumulative_count());
+            match self.counts.get_mut(index) {
+                Some((_, known)) => *known += count,
+                None => self.counts.push((bound, count)),
+            }
+        }
+    }
+
+    /// What was observed since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let known = |index: usize| before.counts.get(index).map_or(0, |(_, count)| *count);
+        Self {
+            counts: self
+                .counts
+                .iter()
+                .enumerate()
+                .map(|(index, (bound, count))| (*bound, count.saturating_sub(known(index))))
+                .collect(),
+            count: self.count.saturating_sub(before.count),
+            sum: self.sum - before.sum,
+        }
+    }
+
+    /// The value that `part` (0 to 1) of the observations do not exceed, interpolated within its
+    /// bucket; `None` without observations. Beyond the last bound it is that bound.
+    pub fn quantile(&self, part: f64) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let wanted = part * self.count as f64;
+        let (mut low, mut below) = (0.0, 0.0);
+        for (bound, count) in &self.counts {
+            let count = *count as f64;
+            if count >= wanted && count > below {
+                let share = ((wanted - below) / (count - below)).clamp(0.0, 1.0);
+                return Some(low + share * (bound - low));
+            }
+            (low, below) = (*bound, count);
+        }
+        Some(low)
+    }
+
+    /// Sum over count; `None` without observations.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+/// One agent's metrics at one moment. Counters count from the start of the process.
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct AgentSample {
     /// Records taken, by topic.
     pub taken: BTreeMap<Topic, u64>,
     /// Of these, reports of our own processes.
     pub reports: u64,
-    /// Records kept in `dead-letters`.
+    /// Rows and messages published, by topic.
+    pub published: BTreeMap<Topic, u64>,
+    /// Dead letters written.
     pub dead_letters: u64,
-    /// Records not taken yet, by topic; not a sum but as it stands.
+    /// Records behind, by topic.
     pub lag: BTreeMap<Topic, u64>,
-    /// Checkpoints written.
-    pub checkpoints: u64,
-    /// Seconds they took.
-    pub checkpoint_seconds: f64,
-    /// Tasks owned, as it stands.
+    /// Age of the newest event, in seconds; `None` before the first.
+    pub event_age: Option<f64>,
+    /// Tasks owned.
     pub owned: u64,
-    /// Tasks that have caught up, as it stands.
+    /// Of them, caught up.
     pub live: u64,
+    /// Of them, stopped on a fault.
+    pub parked: u64,
+    /// Seconds from arrival to row.
+    pub latency: Buckets,
+    /// Seconds of checkpoints.
+    pub checkpoints: Buckets,
 }
 
-/// What every agent's worker of this process had done by one moment.
+/// Every agent of which the registry says anything.
 pub type Sample = BTreeMap<AgentName, AgentSample>;
 
-/// One line of the registry.
-struct Line<'a> {
-    metric: &'a prometheus::proto::Metric,
-}
-
-impl Line<'_> {
-    fn label(&self, name: &str) -> Option<&str> {
-        let pair = self
-            .metric
-            .get_label()
-            .iter()
-            .find(|pair| pair.name() == name)?;
-        Some(pair.value())
-    }
-    fn agent(&self) -> Option<AgentName> {
-        AgentName::parse(self.label("agent")?)
-    }
-    fn topic(&self) -> Option<Topic> {
-        Topic::parse(self.label("topic")?)
-    }
-    fn count(&self) -> u64 {
-        self.metric.get_counter().get_value() as u64
-    }
-    fn gauge(&self) -> u64 {
-        self.metric.get_gauge().get_value().max(0.0) as u64
-    }
-}
-
 impl Metrics {
-    /// Reads the registry back.
-    pub fn sample(&self) -> Sample {
-        let mut sample = Sample::new();
-        for family in self.gather() {
-            let id = [
-                Id::RecordsTaken,
-                Id::ReportsTaken,
-                Id::DeadLetters,
-                Id::Lag,
-                Id::CheckpointSeconds,
-                Id::Tasks,
-            ]
+    /// What the registry says now.
+    pub fn sample_all(&self) -> Sample {
+        AgentName::ALL
             .into_iter()
-            .find(|id| SPECS[*id as usize].name == family.name());
-            let Some(id) = id else { continue };
+            .map(|agent| (agent, self.sample(agent)))
+            .filter(|(_, sample)| *sample != AgentSample::default())
+            .collect()
+    }
+
+    /// What the registry says of `agent` now.
+    pub fn sample(&self, agent: AgentName) -> AgentSample {
+        let mut sample = AgentSample::default();
+        let topics = |id: Id, value: fn(&Metric) -> f64| {
+            let mut counts = BTreeMap::new();
+            self.each(id, agent, |metric| {
+                let topic = label(metric, "topic").and_then(Topic::parse);
+                counts.extend(topic.map(|topic| (topic, value(metric).max(0.0) as u64)));
+            });
+            counts
+        };
+        let counter = |metric: &Metric| metric.get_counter().get_value();
+        sample.taken = topics(Id::RecordsTaken, counter);
+        sample.published = topics(Id::RowsPublished, counter);
+        self.each(Id::DeadLetters, agent, |metric| {
+            sample.dead_letters += metric.get_counter().get_value() as u64;
+        });
+        sample.lag = topics(Id::Lag, |metric| metric.get_gauge().get_value());
+        self.each(Id::ReportsTaken, agent, |metric| {
+            sample.reports += metric.get_counter().get_value() as u64;
+        });
+        self.each(Id::EventAge, agent, |metric| {
+            sample.event_age = Some(metric.get_gauge().get_value());
+        });
+        self.each(Id::Tasks, agent, |metric| {
+            let value = metric.get_gauge().get_value() as u64;
+            match label(metric, "state") {
+                Some("owned") => sample.owned = value,
+                Some("live") => sample.live = value,
+                Some("parked") => sample.parked = value,
+                _ => {}
+            }
+        });
+        self.each(Id::Latency, agent, |metric| sample.latency.add(metric));
+        self.each(Id::CheckpointSeconds, agent, |metric| {
+            sample.checkpoints.add(metric);
+        });
+        sample
+    }
+
+    fn each(&self, id: Id, agent: AgentName, mut each: impl FnMut(&Metric)) {
+        let families: Vec<MetricFamily> = match self.family(id) {
+            Family::Counter(family) => family.collect(),
+            Family::Gauge(family) => family.collect(),
+            Family::Histogram(family) => family.collect(),
+        };
+        for family in &families {
             for metric in family.get_metric() {
-                let line = Line { metric };
-                if let Some(agent) = line.agent() {
-                    read(sample.entry(agent).or_default(), id, &line);
+                if label(metric, "agent") == Some(agent.as_str()) {
+                    each(metric);
                 }
             }
         }
-        sample
     }
 }
 
-fn read(into: &mut AgentSample, id: Id, line: &Line<'_>) {
-    match (id, line.topic()) {
-        (Id::RecordsTaken, Some(topic)) => {
-            into.taken.insert(topic, line.count());
-        }
-        (Id::Lag, Some(topic)) => {
-            into.lag.insert(topic, line.gauge());
-        }
-        (Id::ReportsTaken, _) => into.reports = line.count(),
-        (Id::DeadLetters, _) => into.dead_letters += line.count(),
-        (Id::CheckpointSeconds, _) => {
-            into.checkpoints = line.metric.get_histogram().get_sample_count();
-            into.checkpoint_seconds = line.metric.get_histogram().get_sample_sum();
-        }
-        (Id::Tasks, _) => match line.label("state") {
-            Some("owned") => into.owned = line.gauge(),
-            Some("live") => into.live = line.gauge(),
-            _ => {}
-        },
-        _ => {}
-    }
+fn label<'a>(metric: &'a Metric, name: &str) -> Option<&'a str> {
+    let pair = metric.get_label().iter().find(|pair| pair.name() == name)?;
+    Some(pair.value())
 }
 
 #[cfg(test)]
@@ -114,14 +182,10 @@ mod tests {
     use crate::telemetry::Signal;
 
     #[test]
-    fn what_was_told_is_read_back() {
+    fn a_sample_says_what_was_signalled_of_that_agent_alone() {
         let metrics = Metrics::new();
-        let agent = AgentName::Performance;
-        for (topic, count) in [
-            (Topic::AwsMetrics, 7),
-            (Topic::AwsMetrics, 5),
-            (Topic::AwsEvents, 2),
-        ] {
+        let (agent, topic) = (AgentName::Cost, Topic::AwsBilling);
+        for (agent, count) in [(agent, 7), (AgentName::Security, 99)] {
             metrics.emit(&Signal::RecordsTaken {
                 agent,
                 topic,
@@ -129,47 +193,32 @@ mod tests {
                 count,
             });
         }
-        metrics.emit(&Signal::ReportTaken { agent });
         metrics.emit(&Signal::Lag {
             agent,
-            topic: Topic::AwsMetrics,
-            records: 9,
+            topic,
+            records: 4,
         });
-        for reason in ["missing field `id`", "not JSON"] {
-            let topic = Topic::AwsMetrics;
-            metrics.emit(&Signal::RecordDeadLettered {
-                agent,
-                topic,
-                partition: 0,
-                offset: 0,
-                reason,
-            });
-        }
-        for seconds in [0.5, 1.5] {
-            metrics.emit(&Signal::CheckpointWritten {
-                agent,
-                seconds,
-                bytes: 1,
-                subjects: 1,
-            });
-        }
         metrics.emit(&Signal::Tasks {
             agent,
-            owned: 4,
-            live: 3,
+            owned: 3,
+            live: 2,
             parked: 1,
         });
-        let sample = metrics.sample();
-        let expected = AgentSample {
-            taken: [(Topic::AwsMetrics, 12), (Topic::AwsEvents, 2)].into(),
-            reports: 1,
-            dead_letters: 2,
-            lag: [(Topic::AwsMetrics, 9)].into(),
-            checkpoints: 2,
-            checkpoint_seconds: 2.0,
-            owned: 4,
-            live: 3,
-        };
-        assert_eq!(sample, [(agent, expected)].into());
+        let before = metrics.sample(agent);
+        assert_eq!(before.taken, [(topic, 7)].into());
+        assert_eq!(before.lag, [(topic, 4)].into());
+        assert_eq!((before.owned, before.live), (3, 2));
+        assert_eq!(before.latency.quantile(0.5), None);
+        for _ in 0..100 {
+            metrics.emit(&Signal::RowPublished {
+                agent,
+                topic: Topic::FindingsCost,
+                latency_seconds: 0.015,
+            });
+        }
+        let latency = metrics.sample(agent).latency.since(&before.latency);
+        let median = latency.quantile(0.5).unwrap();
+        assert!((0.01..=0.02).contains(&median), "{median}");
+        assert_eq!(latency.count, 100);
     }
 }

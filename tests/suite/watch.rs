@@ -90,7 +90,7 @@ impl World {
         await_until("a quiet service", DEADLINE, || {
             let tasks = handle.standing(true).ok()?;
             let quiet = tasks.iter().all(|task| task.standing.quiet());
-            let sample = self.metrics.sample();
+            let sample = self.metrics.sample_all();
             let told = AgentName::ALL.iter().all(|agent| {
                 sample.get(agent).is_some_and(|agent| {
                     agent.owned == 4 && agent.live == 4 && agent.lag.values().sum::<u64>() == 0
@@ -110,15 +110,16 @@ impl World {
 
     fn rows<T>(&self, topic: Topic, read: impl Fn(Message) -> Option<T>) -> Vec<T> {
         let mut rows = Vec::new();
-        let mut next = vec![0; 4];
-        self.backend
-            .read(topic, &mut next, &mut |record| {
-                let decoded = decode(record.topic, record.key, record.payload);
-                if let Ok(Decoded::Message(message)) = decoded {
-                    rows.extend(read(message));
-                }
-            })
-            .unwrap();
+        for partition in 0..self.backend.partitions() {
+            self.backend
+                .scan(topic, partition, 0, usize::MAX, &mut |record| {
+                    let decoded = decode(record.topic, record.key, record.payload);
+                    if let Ok(Decoded::Message(message)) = decoded {
+                        rows.extend(read(message));
+                    }
+                })
+                .unwrap();
+        }
         rows
     }
 

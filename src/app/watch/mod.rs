@@ -24,7 +24,6 @@ use crate::runtime::SystemClock;
 use crate::telemetry::{Sample, Signal};
 
 use report::Around;
-use tally::Tally;
 
 /// Longest a worker may take to answer that it is there: far above a turn, below a round.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -35,7 +34,6 @@ pub struct Watch {
     node: String,
     interval_ms: u64,
     agents: Vec<AgentName>,
-    tally: Tally,
     /// What the last report that was published told up to.
     told: Sample,
     /// When each raw topic last brought something to this process; at first, when it began.
@@ -46,7 +44,6 @@ impl Watch {
     /// Watches the running service behind `handle`, which runs `agents`.
     pub fn new(handle: Arc<Handle>, config: &Config, agents: &[AgentName]) -> Self {
         Self {
-            tally: Tally::new(handle.backend.partitions()),
             handle,
             node: config.node.clone(),
             interval_ms: config.watch.interval_ms,
@@ -61,7 +58,7 @@ impl Watch {
     ///
     /// What happened since the last published round is told by the next when this one fails.
     pub fn round(&mut self, at: Timestamp, leaving: bool) -> PortResult<()> {
-        let sample = self.handle.metrics.sample();
+        let sample = self.handle.metrics.sample_all();
         let answering = self.handle.workers.answering(ANSWER_WAIT);
         let node = self.node.clone();
         let around = Around {
@@ -90,8 +87,14 @@ impl Watch {
         self.handle.metrics.emit(&Signal::WatchRound { error });
         published?;
         self.told = sample;
-        self.tally
-            .refresh(&*self.handle.backend, &self.handle.metrics)
+        let view = &self.handle.view;
+        view.fresh(&*self.handle.backend)?;
+        tally::tell(
+            &self.handle.metrics,
+            &view.findings(),
+            &view.recommendations(),
+        );
+        Ok(())
     }
 
     fn record(&self, event: &serde_json::Value, at: Timestamp) -> Outgoing {

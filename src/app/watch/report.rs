@@ -48,6 +48,7 @@ pub(super) fn of_agent(
     let home = |topic: &Topic| topic.home() == Some(agent);
     let source = source_of(agent).filter(|_| runs);
     let waiting = |topic: Topic| after.lag.get(&topic).copied().unwrap_or_default();
+    let checkpoints = after.checkpoints.since(&before.checkpoints);
     AgentReport {
         agent: agent.as_str().into(),
         node: around.node.into(),
@@ -63,8 +64,8 @@ pub(super) fn of_agent(
         dead_letters: after.dead_letters.saturating_sub(before.dead_letters),
         source_taken: source.map(taken),
         source_lag: source.map(waiting).unwrap_or_default(),
-        checkpoints: after.checkpoints.saturating_sub(before.checkpoints),
-        checkpoint_seconds: (after.checkpoint_seconds - before.checkpoint_seconds).max(0.0),
+        checkpoints: checkpoints.count,
+        checkpoint_seconds: checkpoints.sum.max(0.0),
     }
 }
 

@@ -1,0 +1,8 @@
+//! The API before the real agents on an embedded log: what is published comes out of every view.
+
+mod flow;
+mod letters;
+mod load;
+mod stream;
+mod subjects;
+mod world;
