@@ -1,4 +1,4 @@
-//! `skyherd replay` and `skyherd demo`: recorded input through the real topology.
+//! `skyherd replay`: recorded input through the real topology.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,6 @@ use crate::app::{Outcome, Replay, ReplayOptions};
 use crate::config::{Config, nearest};
 use crate::model::{Finding, FindingStatus, Severity, Usd};
 use crate::sources::replay::{Options, RawRecord, ReplayError, Summary, read};
-use crate::story::{StoryOptions, tell};
 
 #[derive(Args, Debug)]
 #[command(
@@ -54,19 +53,6 @@ pub(super) struct ReplayArgs {
     /// Their dimensions, NAME=VALUE; may be repeated.
     #[arg(long = "dimension", value_name = "NAME=VALUE", value_parser = dimension)]
     dimensions: Vec<(String, String)>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  skyherd demo
-  skyherd demo --headless --json | head -1")]
-pub(super) struct DemoArgs {
-    /// Show no progress, only the result.
-    #[arg(long)]
-    headless: bool,
-    /// Print recommendations as JSON lines.
-    #[arg(long)]
-    json: bool,
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
@@ -142,7 +128,7 @@ pub(super) fn replay(
 /// A JSON line says which of the two it is.
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Row<'a> {
+pub(super) enum Row<'a> {
     Finding(&'a Finding),
     Recommendation(&'a crate::model::Recommendation),
 }
@@ -161,7 +147,7 @@ fn play(mut replay: Replay, shown: bool) -> anyhow::Result<Outcome> {
     replay.run(&mut |taken| progress.at(taken))
 }
 
-fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
+pub(super) fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
     let ranked = table::ranked(&outcome.recommendations);
     if ranked.is_empty() {
         output.line("no open recommendation")?;
@@ -187,33 +173,7 @@ fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {
-    let scratch = Scratch::new()?;
-    let partitions = config.partitions;
-    let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
-    let mut told: u64 = 0;
-    let mut progress = Progress::new("records told", !args.headless);
-    for record in tell(StoryOptions::default()) {
-        replay.push(record.topic, Some(&record.account), &record.payload)?;
-        told += 1;
-        progress.at(told);
-    }
-    drop(progress);
-    let outcome = play(replay, !args.headless)?;
-    if args.json {
-        for row in table::ranked(&outcome.recommendations) {
-            output.json(row)?;
-        }
-        return Ok(Ended::Well);
-    }
-    output.line(&format!(
-        "A month of two accounts, {told} records, through the five agents:"
-    ))?;
-    print(&outcome, output)?;
-    Ok(Ended::Well)
 }

@@ -1,6 +1,8 @@
 //! Ranked recommendations as a table, or as paragraphs where a table would not fit.
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 
 use super::output::Output;
 use crate::model::{Recommendation, RecommendationState, Severity};
@@ -70,13 +72,72 @@ fn saving(row: &Recommendation) -> String {
         .map_or_else(|| "-".to_owned(), |savings| savings.monthly.to_string())
 }
 
-fn reasons(row: &Recommendation) -> String {
-    let lines: Vec<String> = row
-        .why
+/// Each agent with its reason; a reason that begins with the agent's name says it once.
+fn reasons(row: &Recommendation) -> Vec<String> {
+    row.why
         .iter()
-        .map(|(agent, why)| format!("{agent}: {why}"))
+        .map(|(agent, why)| {
+            let prefix = format!("{agent}: ");
+            let why = why.strip_prefix(&prefix).unwrap_or(why);
+            format!("{prefix}{why}")
+        })
+        .collect()
+}
+
+/// Resources that are changed and are not the owner itself.
+fn changed(row: &Recommendation) -> Vec<&str> {
+    let mut targets: Vec<&str> = row
+        .targets
+        .iter()
+        .filter(|(subject, _)| *subject != row.owner && subject.kind() != row.owner.kind())
+        .map(|(subject, _)| subject.resource())
         .collect();
+    targets.dedup();
+    targets
+}
+
+/// A cell of the owner: kind, id, account and region on lines of their own, then what is changed of it.
+fn owner(row: &Recommendation) -> String {
+    let mut lines = vec![
+        row.owner.kind().to_owned(),
+        row.owner.id().to_owned(),
+        format!("{} {}", row.owner.account(), row.owner.region()),
+    ];
+    for resource in changed(row) {
+        let (kind, id) = resource.split_once('/').unwrap_or(("", resource));
+        lines.push(format!("- its {kind}"));
+        lines.push(id.to_owned());
+    }
     lines.join("\n")
+}
+
+/// The action in words.
+fn action(row: &Recommendation) -> String {
+    row.action.as_str().replace('_', " ")
+}
+
+/// Columns of the longest word in a cell.
+fn longest_word(text: &str) -> u16 {
+    let words = text.split_whitespace().map(|word| word.chars().count());
+    u16::try_from(words.max().unwrap_or(0)).unwrap_or(u16::MAX)
+}
+
+/// Gives a column room for its longest word, so that no id is broken.
+fn keep_words_whole(table: &mut Table, column: usize, cells: &[String]) {
+    // A space left and right of the text.
+    const PADDING: u16 = 2;
+    // Service names in usages are sentences; beyond this a word may break.
+    const WIDEST: u16 = 34;
+    let widest = cells
+        .iter()
+        .map(|cell| longest_word(cell))
+        .max()
+        .unwrap_or(0);
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
+            widest.min(WIDEST) + PADDING,
+        )));
+    }
 }
 
 /// The ranked table.
@@ -87,37 +148,74 @@ pub(super) fn recommendations(output: &Output, rows: &[&Recommendation]) -> Stri
     let header = [
         "#",
         "severity",
-        "score",
-        "owner",
+        "owner, and what of it",
         "action",
         "saves a month",
         "sure",
         "why",
     ];
     let mut table = new(output, &header);
+    let owners: Vec<String> = rows.iter().map(|row| owner(row)).collect();
+    let mut whys = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let mut severity = Cell::new(row.severity.as_str());
+        let mut severity = Cell::new(format!(
+            "{}\nscore {:.0}",
+            row.severity.as_str(),
+            row.priority.score
+        ));
         if let (true, Some(colour)) = (output.colours, colour(row.severity)) {
             severity = severity.fg(colour);
         }
+        let why = reasons(row).join("\n");
         table.add_row(vec![
             Cell::new(index + 1),
             severity,
-            Cell::new(format!("{:.0}", row.priority.score)),
-            // A subject has no spaces to break at; its parts are lines.
-            Cell::new(format!(
-                "{} {}\n{}",
-                row.owner.account(),
-                row.owner.region(),
-                row.owner.resource()
-            )),
-            Cell::new(row.action.as_str()),
+            Cell::new(&owners[index]),
+            Cell::new(action(row)),
             Cell::new(saving(row)),
             Cell::new(format!("{:.0} %", row.confidence * 100.0)),
-            Cell::new(reasons(row)),
+            Cell::new(&why),
         ]);
+        whys.push(why);
     }
+    keep_words_whole(&mut table, 2, &owners);
+    keep_words_whole(&mut table, header.len() - 1, &whys);
     table.trim_fmt()
+}
+
+/// What conflicts held back, and why: one line each, empty when nothing was.
+pub(super) fn held_back(output: &Output, rows: &[Recommendation]) -> String {
+    let mut held: Vec<&Recommendation> = rows
+        .iter()
+        .filter(|row| {
+            matches!(
+                row.state,
+                RecommendationState::Vetoed | RecommendationState::Superseded
+            )
+        })
+        .collect();
+    held.sort_by(|a, b| a.rank(b));
+    if held.is_empty() {
+        return String::new();
+    }
+    let lines = held.into_iter().map(|row| {
+        let reasons: Vec<String> = row
+            .held_by
+            .iter()
+            .map(|holder| format!("{} ({})", holder.why, holder.what.replace('_', " ")))
+            .collect();
+        vec![
+            row.owner.resource().to_owned(),
+            action(row),
+            saving(row),
+            reasons.join("; "),
+        ]
+    });
+    plain(
+        output,
+        &["owner", "action", "would save", "held back by"],
+        lines,
+    )
 }
 
 fn paragraphs(rows: &[&Recommendation]) -> String {
@@ -128,12 +226,16 @@ fn paragraphs(rows: &[&Recommendation]) -> String {
             index + 1,
             row.severity.as_str(),
             row.priority.score,
-            row.action.as_str(),
+            action(row),
             saving(row),
             row.confidence * 100.0
         ));
         text.push(format!("   {}", row.owner));
-        text.extend(reasons(row).lines().map(|line| format!("   - {line}")));
+        let targets = changed(row);
+        if !targets.is_empty() {
+            text.push(format!("   of it: {}", targets.join(", ")));
+        }
+        text.extend(reasons(row).into_iter().map(|line| format!("   - {line}")));
     }
     text.join("\n")
 }

@@ -279,10 +279,13 @@ pub const RULES: &[&dyn Rule] = &[
     &resource::failed_system_check::FailedSystemCheck,
     &resource::missing_tags::MissingTags,
     &resource::long_stopped::LongStopped,
+    &resource::retirement_scheduled::RetirementScheduled,
+    &resource::previous_generation::PreviousGeneration,
     &cost::idle_instance::IdleInstance,
     &cost::low_use_instance::LowUseInstance,
     &cost::unattached_volume::UnattachedVolume,
     &cost::old_volume_type::OldVolumeType,
+    &cost::unused_address::UnusedAddress,
     &cost::spend_anomaly::SpendAnomaly,
     &security::all_ports_open::AllPortsOpen,
     &security::remote_access_open::RemoteAccessOpen,
@@ -292,6 +295,8 @@ pub const RULES: &[&dyn Rule] = &[
     &performance::high_cpu::HighCpu,
     &performance::credits_exhausted::CreditsExhausted,
     &performance::burst_exhausted::BurstExhausted,
+    &performance::failing_targets::FailingTargets,
+    &performance::nat_ports_exhausted::NatPortsExhausted,
 ];
 
 /// The rule of that id.

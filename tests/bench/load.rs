@@ -1,9 +1,9 @@
 //! What is published: the story in many accounts, and calls that open security groups.
 
+use crate::story::{self, StoryOptions};
 use serde_json::{Value, json};
 use skyherd::model::{Timestamp, Topic, partition_of};
 use skyherd::ports::Outgoing;
-use skyherd::story::{self, StoryOptions};
 
 /// Every n-th call opens a group to the world.
 pub(crate) const OPENING_EVERY: u64 = 20;

@@ -16,6 +16,8 @@ mod report;
 #[path = "../suite/harness/service.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod service;
+#[path = "../story/mod.rs"]
+mod story;
 mod throughput;
 mod world;
 
@@ -119,7 +121,7 @@ fn machine() -> Value {
 
 fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> PortResult<()> {
     let at = Deployment::create(servers, "figures.")?;
-    let story = skyherd::story::StoryOptions {
+    let story = story::StoryOptions {
         copies: arguments.copies,
         ..load::STORY
     };

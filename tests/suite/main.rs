@@ -12,6 +12,7 @@ mod conformance;
 mod coordinator;
 mod decode;
 mod docs;
+mod estate;
 #[cfg(feature = "kafka")]
 #[allow(
     dead_code,
@@ -30,6 +31,8 @@ mod http;
 mod pages;
 mod replay;
 mod simulation;
+#[path = "../story/mod.rs"]
+mod story;
 mod tidy;
 #[cfg(feature = "kafka")]
 mod topics;

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::story::{self, StoryOptions, tell};
 use skyherd::adapters::sim::{Fault, Rates, SimOptions, SimWorld};
 use skyherd::agents::Agent;
 use skyherd::agents::coordinator::Coordinator;
@@ -18,7 +19,6 @@ use skyherd::model::{AgentName, FindingStatus, Message, Timestamp, Topic, partit
 use skyherd::ports::{Outgoing, PortError, PortResult};
 use skyherd::runtime::{Options, Outside, Standing, Turn, Worker, topics_of};
 use skyherd::sources::{Decoded, decode};
-use skyherd::story::{self, StoryOptions, tell};
 use skyherd::telemetry::Metrics;
 use skyherd::topology::DOMAINS;
 
