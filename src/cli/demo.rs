@@ -51,7 +51,7 @@ pub(super) struct DemoArgs {
 }
 
 /// The pipeline comes to rest, and its output is heard, each time so many seconds of the estate went by.
-const STEP_SECONDS: i64 = 15 * 60;
+const STEP_SECONDS: i64 = 5 * 60;
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -67,6 +67,13 @@ pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> any
         ..EstateOptions::default()
     });
     let scratch = Scratch::new()?;
+    if let Some(speed) = args.speed.filter(|_| !args.headless) {
+        let seconds = (args.hours * 3_600) as f64 / speed;
+        eprintln!(
+            "{} hours of the estate take {seconds:.0} s; ctrl-c ends it",
+            args.hours
+        );
+    }
     let (outcome, published, told) = play(args, config, &estate, scratch.path())?;
     let verdict = estate.verdict(&published);
     if args.json {
@@ -78,9 +85,11 @@ pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> any
     }
     let (accounts, regions) = estate.extent();
     output.line(&format!(
-        "{} hours of {accounts} accounts, {regions} regions, {} instances: {told} records through the five agents",
-        args.hours,
-        estate.instances(),
+        "{} in {}, {}, {}: {told} records through the five agents",
+        lived(args.hours),
+        counted(accounts, "account"),
+        counted(regions, "region"),
+        counted(estate.instances(), "instance"),
     ))?;
     super::replay::print(&outcome, output)?;
     let held = table::held_back(output, &outcome.recommendations);
@@ -143,6 +152,16 @@ fn play(
         dump.finish()?;
     }
     Ok((replay.run(&mut |_| {})?, published, told))
+}
+
+/// Hours as days where they are whole ones.
+fn lived(hours: i64) -> String {
+    let (count, what) = if hours % 24 == 0 {
+        (hours / 24, "day")
+    } else {
+        (hours, "hour")
+    };
+    counted(usize::try_from(count).unwrap_or_default(), what)
 }
 
 fn wait_until(at: Instant) {

@@ -5,7 +5,7 @@ use comfy_table::{
 };
 
 use super::output::Output;
-use crate::model::{Recommendation, RecommendationState, Severity};
+use crate::model::{Recommendation, RecommendationState, Severity, Subject, Suppressed};
 
 /// Narrower output gets paragraphs.
 const TABLE_COLUMNS_MIN: u16 = 100;
@@ -84,16 +84,32 @@ fn reasons(row: &Recommendation) -> Vec<String> {
         .collect()
 }
 
-/// Resources that are changed and are not the owner itself.
-fn changed(row: &Recommendation) -> Vec<&str> {
-    let mut targets: Vec<&str> = row
+/// Resources named below an owner; more are counted.
+const NAMED_MAX: usize = 2;
+
+/// Resources that are changed and are not the owner itself: a line each, kind and id apart.
+fn changed(row: &Recommendation) -> Vec<String> {
+    let mut targets: Vec<&Subject> = row
         .targets
         .iter()
-        .filter(|(subject, _)| *subject != row.owner && subject.kind() != row.owner.kind())
-        .map(|(subject, _)| subject.resource())
+        .map(|(subject, _)| subject)
+        .filter(|subject| **subject != row.owner)
         .collect();
     targets.dedup();
-    targets
+    let more = targets.len().saturating_sub(NAMED_MAX);
+    let mut lines = Vec::new();
+    let mut named = "";
+    for subject in targets.iter().take(NAMED_MAX) {
+        if subject.kind() != named {
+            named = subject.kind();
+            lines.push(format!("- its {named}"));
+        }
+        lines.push(subject.id().to_owned());
+    }
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
 }
 
 /// A cell of the owner: kind, id, account and region on lines of their own, then what is changed of it.
@@ -103,11 +119,7 @@ fn owner(row: &Recommendation) -> String {
         row.owner.id().to_owned(),
         format!("{} {}", row.owner.account(), row.owner.region()),
     ];
-    for resource in changed(row) {
-        let (kind, id) = resource.split_once('/').unwrap_or(("", resource));
-        lines.push(format!("- its {kind}"));
-        lines.push(id.to_owned());
-    }
+    lines.extend(changed(row));
     lines.join("\n")
 }
 
@@ -202,7 +214,7 @@ pub(super) fn held_back(output: &Output, rows: &[Recommendation]) -> String {
         let reasons: Vec<String> = row
             .held_by
             .iter()
-            .map(|holder| format!("{} ({})", holder.why, holder.what.replace('_', " ")))
+            .map(|holder| held_by(row, holder))
             .collect();
         vec![
             row.owner.resource().to_owned(),
@@ -216,6 +228,17 @@ pub(super) fn held_back(output: &Output, rows: &[Recommendation]) -> String {
         &["owner", "action", "would save", "held back by"],
         lines,
     )
+}
+
+/// What holds the row back, without naming what the line names already.
+fn held_by(row: &Recommendation, holder: &Suppressed) -> String {
+    let own = format!("{}: ", row.owner.resource());
+    let why = holder.why.strip_prefix(&own).unwrap_or(&holder.why);
+    if why.contains(holder.what.as_str()) {
+        why.replace('_', " ")
+    } else {
+        format!("{why} ({})", holder.what)
+    }
 }
 
 fn paragraphs(rows: &[&Recommendation]) -> String {
@@ -233,7 +256,7 @@ fn paragraphs(rows: &[&Recommendation]) -> String {
         text.push(format!("   {}", row.owner));
         let targets = changed(row);
         if !targets.is_empty() {
-            text.push(format!("   of it: {}", targets.join(", ")));
+            text.push(format!("   {}", targets.join(" ")));
         }
         text.extend(reasons(row).into_iter().map(|line| format!("   - {line}")));
     }

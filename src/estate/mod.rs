@@ -31,8 +31,8 @@ pub const HOURS_MAX: i64 = 30 * 24;
 const BEGIN_MS: i64 = 1_788_739_200_000;
 /// The past enters as what weekly sweeps saw, the oldest so many days before the beginning.
 const PAST_DAYS: [i64; 6] = [-40, -33, -26, -19, -12, -5];
-/// A sweep of the past is made at this minute of its day.
-const PAST_MINUTE: i64 = 30;
+/// A sweep of the past is made at this minute of its day, at which those who work by day do.
+const PAST_MINUTE: i64 = at(0, 12, 0);
 
 /// How large and how dense the estate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

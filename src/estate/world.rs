@@ -166,7 +166,6 @@ pub(super) struct Gateway {
 pub(super) struct Fleet {
     pub(super) name: &'static str,
     pub(super) site: Site,
-    pub(super) class: &'static str,
     pub(super) size: (i64, i64),
 }
 

@@ -43,7 +43,7 @@ fn hardly_used(planner: &mut Planner) {
     let owner = planner.world.machine_subject(machine);
     planner
         .plant_on(
-            "a notebook server four sizes too large",
+            "a notebook server that is hardly used",
             COST,
             0,
             4 * DAY + 30,

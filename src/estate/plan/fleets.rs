@@ -30,7 +30,6 @@ fn web(planner: &mut Planner) {
     planner.world.fleets.push(Fleet {
         name: "web",
         site: place,
-        class: "c5.large",
         size: (6, 12),
     });
     for number in 0..6 {

@@ -23,7 +23,6 @@ fn api(planner: &mut Planner) {
     planner.world.fleets.push(Fleet {
         name: "api",
         site: place,
-        class: "m5.large",
         size: (5, 5),
     });
     let cause = at(8, 10, 15);
