@@ -51,7 +51,43 @@ pub(super) struct DemoArgs {
 }
 
 /// The pipeline comes to rest, and its output is heard, each time so many seconds of the estate went by.
-const STEP_SECONDS: i64 = 5 * 60;
+const STEP_SECONDS: i64 = 30 * 60;
+/// For the judge's sake more often, and for how long, after something happened that it will ask about.
+const CLOSE_STEP_SECONDS: i64 = 60;
+const CLOSE_SECONDS: i64 = 30 * 60;
+
+/// The times at which the output is heard.
+struct Clock {
+    /// Seconds from the beginning, sorted.
+    causes: Vec<i64>,
+}
+
+impl Clock {
+    fn of(estate: &Estate) -> Self {
+        let planted = estate.planted().iter();
+        let mut causes: Vec<i64> = planted
+            .map(|planted| planted.cause.since(begin()) / Timestamp::SECOND)
+            .collect();
+        causes.sort_unstable();
+        Self { causes }
+    }
+
+    /// The next time after `seconds`.
+    fn after(&self, seconds: i64) -> i64 {
+        let past = self.causes.partition_point(|cause| *cause <= seconds);
+        let lately = past
+            .checked_sub(1)
+            .is_some_and(|index| seconds < self.causes[index] + CLOSE_SECONDS);
+        let step = if lately {
+            CLOSE_STEP_SECONDS
+        } else {
+            STEP_SECONDS
+        };
+        let next = (seconds.div_euclid(step) + 1) * step;
+        // Never past the next cause.
+        self.causes.get(past).map_or(next, |cause| next.min(*cause))
+    }
+}
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -120,7 +156,8 @@ fn play(
     let mut dump = args.dump.as_deref().map(Dump::create).transpose()?;
     let bar = Bar::new(args.hours, !args.headless);
     let mut published = Published::default();
-    let (mut told, mut until) = (0_u64, STEP_SECONDS);
+    let clock = Clock::of(estate);
+    let (mut told, mut until) = (0_u64, clock.after(0));
     let began = Instant::now();
     let mut rest = |replay: &mut Replay, seconds: i64| -> anyhow::Result<()> {
         let now = begin().plus(seconds * Timestamp::SECOND);
@@ -139,7 +176,7 @@ fn play(
     for record in estate.records() {
         while record.told >= until {
             rest(&mut replay, until)?;
-            until += STEP_SECONDS;
+            until = clock.after(until);
         }
         if let Some(dump) = &mut dump {
             dump.take(&record)?;
@@ -168,5 +205,23 @@ fn wait_until(at: Instant) {
     let left = at.saturating_duration_since(Instant::now());
     if !left.is_zero() {
         std::thread::sleep(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_heard_every_half_hour_and_every_minute_after_a_cause() {
+        let clock = Clock {
+            causes: vec![-60, 5_000],
+        };
+        let mut heard = vec![0];
+        while heard[heard.len() - 1] < 9_000 {
+            heard.push(clock.after(heard[heard.len() - 1]));
+        }
+        assert_eq!(heard[29..34], [1_740, 1_800, 3_600, 5_000, 5_040]);
+        assert_eq!(heard[heard.len() - 3..], [6_840, 7_200, 9_000]);
     }
 }

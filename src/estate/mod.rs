@@ -14,10 +14,12 @@ mod stream;
 mod verdict;
 mod world;
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 use crate::model::{Timestamp, Topic};
-use load::{DAY, at};
+use load::at;
 use world::{Notice, World};
 
 pub use plan::{LookAlike, Planted};
@@ -170,24 +172,18 @@ impl Estate {
     }
 
     /// Every record in the order in which they are told.
-    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let end = at(0, self.options.hours, 0);
-        let step = self.options.period_minutes.min(at(0, 1, 0));
-        let mut notices = self.world.notices.iter().enumerate().peekable();
-        (0..end)
-            .step_by(usize::try_from(step).unwrap_or(1))
-            .flat_map(move |minute| {
-                let mut records = Vec::new();
-                self.slot(minute, step, &mut records);
-                let until = seconds(minute + step);
-                while let Some((number, notice)) =
-                    notices.next_if(|(_, notice)| told(notice) < until)
-                {
-                    records.push(events::tell(&self.world, number, notice));
-                }
-                records.sort_by_key(|record| record.told);
-                records
-            })
+    pub fn records(&self) -> Records<&Self> {
+        Records::of(self)
+    }
+
+    /// The same, keeping the estate.
+    pub fn into_records(self) -> Records<Self> {
+        Records::of(self)
+    }
+
+    /// Minutes told of at once: the clock of [`Records`].
+    fn step(&self) -> i64 {
+        self.options.period_minutes.min(at(0, 1, 0))
     }
 
     /// What is told on the clock, from `minute` on for `step` minutes.
@@ -222,11 +218,60 @@ impl Estate {
     }
 }
 
-fn told(notice: &Notice) -> i64 {
-    seconds(notice.minute) + notice.after_seconds
+/// The records of an estate, made as they are asked for.
+#[derive(Debug)]
+pub struct Records<E> {
+    estate: E,
+    minute: i64,
+    /// Notices told so far.
+    noticed: usize,
+    ready: std::vec::IntoIter<Record>,
 }
 
-/// The day of the plan an instant lies in, from 0.
-pub fn day_of(at: Timestamp) -> i64 {
-    at.since(begin()).div_euclid(DAY * Timestamp::MINUTE)
+impl<E: Borrow<Estate>> Records<E> {
+    fn of(estate: E) -> Self {
+        Self {
+            estate,
+            minute: 0,
+            noticed: 0,
+            ready: Vec::new().into_iter(),
+        }
+    }
+
+    fn next_slot(&mut self) -> Option<Vec<Record>> {
+        let estate = self.estate.borrow();
+        let (minute, step) = (self.minute, estate.step());
+        if minute >= at(0, estate.options.hours, 0) {
+            return None;
+        }
+        let mut records = Vec::new();
+        estate.slot(minute, step, &mut records);
+        let until = seconds(minute + step);
+        while let Some(notice) = estate.world.notices.get(self.noticed)
+            && told(notice) < until
+        {
+            records.push(events::tell(&estate.world, self.noticed, notice));
+            self.noticed += 1;
+        }
+        records.sort_by_key(|record| record.told);
+        self.minute += step;
+        Some(records)
+    }
+}
+
+impl<E: Borrow<Estate>> Iterator for Records<E> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.ready.next() {
+                return Some(record);
+            }
+            self.ready = self.next_slot()?.into_iter();
+        }
+    }
+}
+
+fn told(notice: &Notice) -> i64 {
+    seconds(notice.minute) + notice.after_seconds
 }

@@ -37,13 +37,10 @@ impl Load {
             Self::Story(options) => Box::new(
                 story::tell(options).map(|told| (told.at, told.topic, told.account, told.payload)),
             ),
-            Self::Estate(options) => {
-                let records: Vec<_> = Estate::new(options).records().collect();
-                Box::new(records.into_iter().map(|record| {
-                    let at = estate::begin().plus(record.told * Timestamp::SECOND);
-                    (at, record.topic, record.account, record.payload)
-                }))
-            }
+            Self::Estate(options) => Box::new(Estate::new(options).into_records().map(|record| {
+                let at = estate::begin().plus(record.told * Timestamp::SECOND);
+                (at, record.topic, record.account, record.payload)
+            })),
         }
     }
 

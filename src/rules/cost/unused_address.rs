@@ -19,7 +19,7 @@ static META: Meta = Meta {
     permissions: &["ec2:DescribeAddresses"],
     controls: &[],
     remediation: "Release the address; it cannot be had back for sure.",
-    since: "0.2.0",
+    since: "0.1.0",
     reopen_after: 1,
     clear_after: 1,
     momentary: false,

@@ -31,7 +31,7 @@ static META: Meta = Meta {
     permissions: &["cloudwatch:GetMetricData"],
     controls: &[],
     remediation: "Look at what was deployed or changed just before, and roll it back.",
-    since: "0.2.0",
+    since: "0.1.0",
     reopen_after: 2,
     clear_after: 2,
     momentary: false,

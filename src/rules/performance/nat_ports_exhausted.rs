@@ -23,7 +23,7 @@ static META: Meta = Meta {
     permissions: &["cloudwatch:GetMetricData"],
     controls: &[],
     remediation: "Give busy destinations a VPC endpoint, or add addresses or a second gateway.",
-    since: "0.2.0",
+    since: "0.1.0",
     reopen_after: 2,
     clear_after: 2,
     momentary: false,

@@ -33,7 +33,7 @@ static META: Meta = Meta {
     permissions: &["ec2:DescribeInstances"],
     controls: &[],
     remediation: "Stop the instance, change its type to a current family, start it.",
-    since: "0.2.0",
+    since: "0.1.0",
     reopen_after: 1,
     clear_after: 1,
     momentary: false,

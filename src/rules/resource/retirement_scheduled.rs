@@ -25,7 +25,7 @@ static META: Meta = Meta {
     permissions: &["events:PutRule", "health:DescribeEvents"],
     controls: &[],
     remediation: "Stop and start the instance before the date, so that it moves to other hardware.",
-    since: "0.2.0",
+    since: "0.1.0",
     reopen_after: 1,
     clear_after: 1,
     momentary: true,
