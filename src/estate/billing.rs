@@ -154,7 +154,7 @@ fn amounts(world: &World, day: i64) -> BTreeMap<Line, f64> {
             .unwrap_or(1.0);
         let noise = 1.0 + 0.03 * world.chance.noise(index as u64 + 99, day);
         let amount = usage.week[day.rem_euclid(7) as usize] * factor * noise;
-        add(usage.site, usage.service, usage.usage.into(), amount);
+        add(usage.site, usage.service, usage.kind.into(), amount);
     }
     amounts
 }

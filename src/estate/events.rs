@@ -7,79 +7,85 @@ use super::world::{By, Call, Notice, Site, What, World};
 use super::{Record, moment, seconds};
 use crate::model::Topic;
 
+/// What the envelope of an event says.
+struct Said {
+    site: Site,
+    source: &'static str,
+    kind: &'static str,
+    resources: Vec<String>,
+    detail: Value,
+}
+
 /// The record of a notice. `number` tells it from others.
 pub(super) fn tell(world: &World, number: usize, notice: &Notice) -> Record {
     let told = seconds(notice.minute) + notice.after_seconds;
     let minute = notice.minute;
-    let (site, source, kind, resources, detail) = match &notice.what {
+    let said = match &notice.what {
         What::Look(thing) => {
             // Described once the event is heard.
-            return look(
-                world,
-                *thing,
-                minute + notice.after_seconds.div_euclid(60),
-                told,
-            );
+            let seen = minute + notice.after_seconds.div_euclid(60);
+            return look(world, *thing, seen, told);
         }
-        What::State(index, state) => {
-            let machine = &world.machines[*index];
-            let detail = json!({"instance-id": machine.id, "state": state});
-            let kind = "EC2 Instance State-change Notification";
-            (
-                machine.site,
-                "aws.ec2",
-                kind,
-                vec![arn(world, *index)],
-                detail,
-            )
-        }
-        What::Scaled(index, kind) => {
-            let machine = &world.machines[*index];
-            let detail = json!({
-                "AutoScalingGroupName": machine.fleet.unwrap_or_default(),
-                "EC2InstanceId": machine.id,
-                "ActivityId": unique(world, number),
-                "StatusCode": "InProgress",
-                "Cause": "A scheduled action changed the desired capacity.",
-                "StartTime": moment(minute).to_string(),
-                "EndTime": moment(minute).to_string(),
-            });
-            (
-                machine.site,
-                "aws.autoscaling",
-                *kind,
-                vec![arn(world, *index)],
-                detail,
-            )
-        }
-        What::Call(call) => {
-            let kind = "AWS API Call via CloudTrail";
-            let detail = recorded(world, number, minute, call);
-            (call.site, source_of(call.service), kind, Vec::new(), detail)
-        }
+        What::State(index, state) => Said {
+            site: world.machines[*index].site,
+            source: "aws.ec2",
+            kind: "EC2 Instance State-change Notification",
+            resources: vec![arn(world, *index)],
+            detail: json!({"instance-id": world.machines[*index].id, "state": state}),
+        },
+        What::Scaled(index, kind) => Said {
+            site: world.machines[*index].site,
+            source: "aws.autoscaling",
+            kind,
+            resources: vec![arn(world, *index)],
+            detail: activity(world, number, minute, *index),
+        },
+        What::Call(call) => Said {
+            site: call.site,
+            source: source_of(call.service),
+            kind: "AWS API Call via CloudTrail",
+            resources: Vec::new(),
+            detail: recorded(world, number, minute, call),
+        },
         What::Health {
             site,
             machine,
             kind,
             starts,
-        } => {
-            let detail = health(world, number, *site, *machine, (*kind, minute, *starts));
-            (*site, "aws.health", "AWS Health Event", Vec::new(), detail)
-        }
+        } => Said {
+            site: *site,
+            source: "aws.health",
+            kind: "AWS Health Event",
+            resources: Vec::new(),
+            detail: health(world, number, *site, *machine, (*kind, minute, *starts)),
+        },
     };
-    let account = &world.accounts[site.account].id;
+    let account = &world.accounts[said.site.account].id;
     let value = json!({
         "version": "0",
         "id": unique(world, number),
-        "detail-type": kind,
-        "source": source,
+        "detail-type": said.kind,
+        "source": said.source,
         "account": account,
         "time": moment(minute).to_string(),
-        "region": site.region,
-        "resources": resources,
-        "detail": detail,
+        "region": said.site.region,
+        "resources": said.resources,
+        "detail": said.detail,
     });
     Record::json(Topic::AwsEvents, account, told, &value)
+}
+
+fn activity(world: &World, number: usize, minute: i64, machine: usize) -> Value {
+    let machine = &world.machines[machine];
+    json!({
+        "AutoScalingGroupName": machine.fleet.unwrap_or_default(),
+        "EC2InstanceId": machine.id,
+        "ActivityId": unique(world, number),
+        "StatusCode": "InProgress",
+        "Cause": "A scheduled action changed the desired capacity.",
+        "StartTime": moment(minute).to_string(),
+        "EndTime": moment(minute).to_string(),
+    })
 }
 
 /// The shape of a UUID.

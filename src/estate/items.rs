@@ -8,62 +8,47 @@ use crate::model::{ItemKind, Topic};
 
 /// The record of one look at a resource.
 pub(super) fn look(world: &World, thing: Thing, minute: i64, told: i64) -> Record {
-    let (site, kind, present, item) = match thing {
-        Thing::Machine(index) => {
-            let machine = &world.machines[index];
-            let there = machine.exists(minute);
-            (
-                machine.site,
-                ItemKind::Instance,
-                there,
-                instance(world, index, minute),
-            )
-        }
-        Thing::Volume(index) => {
-            let volume = &world.volumes[index];
-            let there = volume.exists(minute);
-            (
-                volume.site,
-                ItemKind::Volume,
-                there,
-                self::volume(world, index, minute),
-            )
-        }
-        Thing::Group(index) => {
-            let site = world.groups[index].site;
-            (
-                site,
-                ItemKind::SecurityGroup,
-                true,
-                group(world, index, minute),
-            )
-        }
-        Thing::Address(index) => {
-            let site = world.addresses[index].site;
-            (
-                site,
-                ItemKind::ElasticIp,
-                true,
-                address(world, index, minute),
-            )
-        }
-        Thing::Fleet(index) => {
-            let site = world.fleets[index].site;
-            (
-                site,
-                ItemKind::AutoScalingGroup,
-                true,
-                fleet(world, index, minute),
-            )
-        }
-        Thing::Balancer(index) => {
-            let site = world.balancers[index].site;
-            (site, ItemKind::LoadBalancer, true, balancer(world, index))
-        }
-        Thing::Gateway(index) => {
-            let site = world.gateways[index].site;
-            (site, ItemKind::Natgateway, true, gateway(world, index))
-        }
+    let (site, kind, item) = match thing {
+        Thing::Machine(index) => (
+            world.machines[index].site,
+            ItemKind::Instance,
+            instance(world, index, minute),
+        ),
+        Thing::Volume(index) => (
+            world.volumes[index].site,
+            ItemKind::Volume,
+            volume(world, index, minute),
+        ),
+        Thing::Group(index) => (
+            world.groups[index].site,
+            ItemKind::SecurityGroup,
+            group(world, index, minute),
+        ),
+        Thing::Address(index) => (
+            world.addresses[index].site,
+            ItemKind::ElasticIp,
+            address(world, index, minute),
+        ),
+        Thing::Fleet(index) => (
+            world.fleets[index].site,
+            ItemKind::AutoScalingGroup,
+            fleet(world, index, minute),
+        ),
+        Thing::Balancer(index) => (
+            world.balancers[index].site,
+            ItemKind::LoadBalancer,
+            balancer(world, index),
+        ),
+        Thing::Gateway(index) => (
+            world.gateways[index].site,
+            ItemKind::Natgateway,
+            gateway(world, index),
+        ),
+    };
+    let present = match thing {
+        Thing::Machine(index) => world.machines[index].exists(minute),
+        Thing::Volume(index) => world.volumes[index].exists(minute),
+        _ => true,
     };
     let account = &world.accounts[site.account].id;
     let mut value = json!({

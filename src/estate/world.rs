@@ -174,7 +174,7 @@ pub(super) struct Fleet {
 pub(super) struct Usage {
     pub(super) site: Site,
     pub(super) service: &'static str,
-    pub(super) usage: &'static str,
+    pub(super) kind: &'static str,
     /// USD a day, Monday first.
     pub(super) week: [f64; 7],
     /// From day: times.

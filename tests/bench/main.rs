@@ -17,6 +17,7 @@ mod report;
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod service;
 #[path = "../story/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
 mod story;
 mod throughput;
 mod world;

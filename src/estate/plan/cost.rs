@@ -149,7 +149,7 @@ fn usage(
     planner.world.usages.push(Usage {
         site: place,
         service: EC2,
-        usage: name,
+        kind: name,
         week,
         changes,
     });

@@ -248,7 +248,7 @@ fn bills(planner: &mut Planner) {
         planner.world.usages.push(Usage {
             site: site(account, region),
             service,
-            usage,
+            kind: usage,
             week: [dollars; 7],
             changes: Vec::new(),
         });
