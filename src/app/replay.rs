@@ -53,6 +53,10 @@ pub struct Replay {
     pending: Vec<Outgoing>,
     clock: SystemClock,
     metrics: Arc<Metrics>,
+    crew: Vec<Box<dyn Crew>>,
+    taken: u64,
+    /// Next offset of the agents' outputs to hand out, by topic and partition.
+    heard: BTreeMap<(Topic, u32), u64>,
 }
 
 impl Replay {
@@ -68,6 +72,9 @@ impl Replay {
             pending: Vec::with_capacity(BATCH_RECORDS),
             clock: SystemClock::default(),
             metrics: Arc::new(Metrics::default()),
+            crew: Vec::new(),
+            taken: 0,
+            heard: BTreeMap::new(),
         })
     }
 
@@ -94,42 +101,71 @@ impl Replay {
         Ok(())
     }
 
-    /// Runs the agents until nothing is left to do. `progress` hears how many records of all
-    /// topics were taken so far.
+    /// Runs the agents until nothing is left to do, then ends. `progress` hears how many records of
+    /// all topics were taken so far.
     pub fn run(&mut self, progress: &mut dyn FnMut(u64)) -> anyhow::Result<Outcome> {
-        self.flush()?;
-        let mut crew: Vec<Box<dyn Crew>> = Vec::new();
-        for name in DOMAINS {
-            crew.push(self.worker(DomainAgent::new(name))?);
+        self.settle(progress)?;
+        for worker in self.crew.drain(..) {
+            worker.finish()?;
         }
-        crew.push(self.worker(Coordinator)?);
-        let mut taken = 0;
+        self.outcome()
+    }
+
+    /// Runs the agents until nothing of what was pushed is left to do; more may be pushed after.
+    pub fn settle(&mut self, progress: &mut dyn FnMut(u64)) -> anyhow::Result<()> {
+        self.flush()?;
+        if self.crew.is_empty() {
+            for name in DOMAINS {
+                let worker = self.worker(DomainAgent::new(name))?;
+                self.crew.push(worker);
+            }
+            let coordinator = self.worker(Coordinator)?;
+            self.crew.push(coordinator);
+        }
         loop {
             let mut moved = false;
-            for worker in &mut crew {
+            for worker in &mut self.crew {
                 // Each agent goes as far as it can before the next: a fixed order.
                 loop {
                     let turn = worker.turn()?;
-                    taken += turn.taken as u64;
+                    self.taken += turn.taken as u64;
                     if turn == Turn::default() {
                         break;
                     }
                     moved = true;
-                    progress(taken);
+                    progress(self.taken);
                 }
             }
             if !moved
-                && crew
+                && self
+                    .crew
                     .iter_mut()
                     .try_fold(true, |all, worker| worker.quiet().map(|quiet| all && quiet))?
             {
-                break;
+                return Ok(());
             }
         }
-        for worker in crew {
-            worker.finish()?;
+    }
+
+    /// Hands out every finding and recommendation published since the last call, topic by topic.
+    pub fn published(&mut self, each: &mut dyn FnMut(Message)) -> anyhow::Result<()> {
+        let topics = DOMAINS.map(Topic::written_by);
+        for topic in topics.into_iter().chain([Topic::Recommendations]) {
+            for partition in 0..self.options.partitions {
+                let next = self.heard.entry((topic, partition)).or_default();
+                let from = *next;
+                self.db
+                    .read(topic, partition, from, &mut |record: RecordView<'_>| {
+                        *next = record.offset + 1;
+                        if let Ok(Decoded::Message(message)) =
+                            decode(record.topic, record.key, record.payload)
+                        {
+                            each(message);
+                        }
+                    })?;
+            }
         }
-        self.outcome()
+        Ok(())
     }
 
     fn worker<A: Agent>(&self, agent: A) -> anyhow::Result<Box<dyn Crew>> {

@@ -5,7 +5,10 @@
 
 mod check;
 mod client;
+mod closing;
+mod demo;
 mod dlq;
+mod dump;
 mod memory;
 mod metrics;
 mod output;
@@ -50,7 +53,7 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  skyherd demo                            a recorded month, ranked recommendations
+  skyherd demo                            fifteen days of a simulated estate, ranked
   skyherd run                             the service, embedded, on 127.0.0.1:8080
   skyherd run --config skyherd.toml --agents cost,security
   skyherd check                           every problem of the configuration, with a hint each
@@ -74,8 +77,8 @@ enum Command {
     Check,
     /// Play recorded files through the same agents.
     Replay(replay::ReplayArgs),
-    /// Play a built-in month of two accounts and print the ranked recommendations.
-    Demo(replay::DemoArgs),
+    /// Play a simulated AWS estate and print the ranked recommendations.
+    Demo(demo::DemoArgs),
     /// List, compare and create the topics of a Kafka cluster.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
@@ -184,7 +187,7 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
             })
         }
         Command::Replay(args) => replay::replay(args, &config, output),
-        Command::Demo(args) => replay::demo(args, &config, output),
+        Command::Demo(args) => demo::demo(args, &config, output),
         Command::Topics(command) => topics::topics(command, &config, output),
         Command::Tail(args) => tail::tail(args, &config, output),
         Command::Publish(args) => publish::publish(args, &config, output),

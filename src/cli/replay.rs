@@ -1,4 +1,4 @@
-//! `skyherd replay` and `skyherd demo`: recorded input through the real topology.
+//! `skyherd replay`: recorded input through the real topology.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use super::scratch::Scratch;
 use super::{Ended, table};
 use crate::app::{Outcome, Replay, ReplayOptions};
 use crate::config::{Config, nearest};
-use crate::model::{Finding, FindingStatus, Severity, Usd};
-use crate::sources::replay::{Options, RawRecord, ReplayError, Summary, read};
-use crate::story::{StoryOptions, tell};
+use crate::model::{Finding, FindingStatus, Message, Severity, Timestamp, Topic, Usd};
+use crate::sources::Decoded;
+use crate::sources::replay::{Options, RawRecord, ReplayError, Shape, Summary, read};
 
 #[derive(Args, Debug)]
 #[command(
@@ -54,19 +54,6 @@ pub(super) struct ReplayArgs {
     /// Their dimensions, NAME=VALUE; may be repeated.
     #[arg(long = "dimension", value_name = "NAME=VALUE", value_parser = dimension)]
     dimensions: Vec<(String, String)>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  skyherd demo
-  skyherd demo --headless --json | head -1")]
-pub(super) struct DemoArgs {
-    /// Show no progress, only the result.
-    #[arg(long)]
-    headless: bool,
-    /// Print recommendations as JSON lines.
-    #[arg(long)]
-    json: bool,
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
@@ -111,12 +98,26 @@ pub(super) fn replay(
     let scratch = Scratch::new()?;
     let partitions = config.partitions;
     let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
+    let mut pack = Pack::default();
     read(&args.paths, &options, |record: RawRecord| {
-        let _fate = summary.take(&record);
+        let fate = summary.take(&record);
         progress.at(summary.total.read);
+        if let Ok(Decoded::Message(message)) = &fate
+            && pack.takes(&record, message)
+        {
+            return Ok(());
+        }
+        pack.empty(&mut replay)?;
+        // It may begin the next pack.
+        if let Ok(Decoded::Message(message)) = &fate
+            && pack.takes(&record, message)
+        {
+            return Ok(());
+        }
         replay.push(record.topic, record.account.as_deref(), &record.payload)?;
         Ok::<_, anyhow::Error>(())
     })?;
+    pack.empty(&mut replay)?;
     drop(progress);
     let outcome = play(replay, true)?;
     if args.summary {
@@ -139,10 +140,59 @@ pub(super) fn replay(
     Ok(verdict(&outcome.findings, args.fail_on))
 }
 
+/// Points of one account and time that stand next to each other, gathered into one record as a
+/// stream delivers them: the log then holds a record where the file has hundreds of lines.
+#[derive(Default)]
+struct Pack {
+    of: Option<(String, Timestamp)>,
+    payload: Vec<u8>,
+    points: usize,
+}
+
+impl Pack {
+    /// Points to a record; decoding takes 1,000.
+    const POINTS_MAX: usize = 400;
+    /// Bytes to a record; decoding takes 1 MiB.
+    const BYTES_MAX: usize = 256 * 1024;
+
+    /// Takes the record in if it is such a point.
+    fn takes(&mut self, record: &RawRecord, message: &Message) -> bool {
+        let (Shape::MetricStream, Some(account), Some(at)) =
+            (record.what, &record.account, message.at())
+        else {
+            return false;
+        };
+        let same = self
+            .of
+            .as_ref()
+            .is_none_or(|(of, when)| of == account && *when == at);
+        let room = self.points < Self::POINTS_MAX
+            && self.payload.len() + record.payload.len() <= Self::BYTES_MAX;
+        if !same || !room {
+            return false;
+        }
+        self.of.get_or_insert_with(|| (account.clone(), at));
+        self.payload.extend_from_slice(&record.payload);
+        self.payload.push(b'\n');
+        self.points += 1;
+        true
+    }
+
+    /// Pushes what is gathered.
+    fn empty(&mut self, replay: &mut Replay) -> anyhow::Result<()> {
+        if let Some((account, _)) = self.of.take() {
+            replay.push(Topic::AwsMetrics, Some(&account), &self.payload)?;
+            self.payload.clear();
+            self.points = 0;
+        }
+        Ok(())
+    }
+}
+
 /// A JSON line says which of the two it is.
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Row<'a> {
+pub(super) enum Row<'a> {
     Finding(&'a Finding),
     Recommendation(&'a crate::model::Recommendation),
 }
@@ -161,7 +211,7 @@ fn play(mut replay: Replay, shown: bool) -> anyhow::Result<Outcome> {
     replay.run(&mut |taken| progress.at(taken))
 }
 
-fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
+pub(super) fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
     let ranked = table::ranked(&outcome.recommendations);
     if ranked.is_empty() {
         output.line("no open recommendation")?;
@@ -187,33 +237,7 @@ fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {
-    let scratch = Scratch::new()?;
-    let partitions = config.partitions;
-    let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
-    let mut told: u64 = 0;
-    let mut progress = Progress::new("records told", !args.headless);
-    for record in tell(StoryOptions::default()) {
-        replay.push(record.topic, Some(&record.account), &record.payload)?;
-        told += 1;
-        progress.at(told);
-    }
-    drop(progress);
-    let outcome = play(replay, !args.headless)?;
-    if args.json {
-        for row in table::ranked(&outcome.recommendations) {
-            output.json(row)?;
-        }
-        return Ok(Ended::Well);
-    }
-    output.line(&format!(
-        "A month of two accounts, {told} records, through the five agents:"
-    ))?;
-    print(&outcome, output)?;
-    Ok(Ended::Well)
 }

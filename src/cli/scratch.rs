@@ -40,18 +40,33 @@ impl Drop for Scratch {
 }
 
 fn remove_when_interrupted(path: PathBuf) {
+    let (listening, heard) = std::sync::mpsc::channel::<()>();
     let wait = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let interrupted = runtime.and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
+        let interrupted = runtime.and_then(|runtime| {
+            runtime.block_on(async {
+                let interrupt = tokio::signal::ctrl_c();
+                tokio::pin!(interrupt);
+                // Asked once before anybody is told, so that a signal from then on is heard.
+                tokio::select! {
+                    biased;
+                    ended = &mut interrupt => return ended,
+                    () = async { drop(listening) } => {}
+                }
+                interrupt.await
+            })
+        });
         if interrupted.is_ok() {
             let _ = std::fs::remove_dir_all(&path);
             std::process::exit(130);
         }
     };
     // Without the thread ctrl-c still ends the process; only the directory stays.
-    let _ = std::thread::Builder::new()
-        .name("interrupt".to_owned())
-        .spawn(wait);
+    let thread = std::thread::Builder::new().name("interrupt".to_owned());
+    if thread.spawn(wait).is_ok() {
+        // Ends when the other side is dropped, which is what is waited for.
+        let _ = heard.recv();
+    }
 }

@@ -95,6 +95,13 @@ impl Thing {
                 thing.public = item.item.pointer("/Association/PublicIp").is_some();
                 item.text("Status").into()
             }
+            ItemKind::ElasticIp => {
+                let instance = item.text("InstanceId");
+                thing.attached_to = (!instance.is_empty()).then(|| clip(instance));
+                // The API has no state of its own for addresses.
+                let used = !item.text("AssociationId").is_empty();
+                SmolStr::new_static(if used { "associated" } else { "free" })
+            }
             _ => item.text("State").into(),
         };
         let state = if state.is_empty() {

@@ -117,6 +117,18 @@ pub fn volume_savings(mills: i64) -> Savings {
     }
 }
 
+/// USD an hour of a public IPv4 address, in mills (Amazon VPC pricing page, since 2024-02-01).
+const ADDRESS_HOUR_MILLS: i64 = 5;
+
+/// What releasing a public IPv4 address saves.
+pub fn address_savings() -> Savings {
+    Savings {
+        monthly: Usd::from_mills(ADDRESS_HOUR_MILLS * HOURS_MONTH),
+        price_source: SmolStr::new_static("public IPv4 list price"),
+        price_date: SmolStr::new_static("2024-02-01"),
+    }
+}
+
 /// Severity by USD a month. OURS: no authority grades savings.
 pub fn severity(savings: Option<&Savings>) -> Severity {
     let dollars = savings.map_or(0.0, |savings| savings.monthly.as_f64());

@@ -1,9 +1,11 @@
-//! What is published: the story in many accounts, and calls that open security groups.
+//! What is published: the story in many accounts or the simulated estate, and calls that open security groups.
 
+use skyherd::estate::{self, Estate, EstateOptions};
+
+use crate::story::{self, StoryOptions};
 use serde_json::{Value, json};
 use skyherd::model::{Timestamp, Topic, partition_of};
 use skyherd::ports::Outgoing;
-use skyherd::story::{self, StoryOptions};
 
 /// Every n-th call opens a group to the world.
 pub(crate) const OPENING_EVERY: u64 = 20;
@@ -19,25 +21,54 @@ pub(crate) const STORY: StoryOptions = StoryOptions {
     seed: 1,
 };
 
-/// The story, and `calls` spread evenly over its time, in order of time.
-pub(crate) fn story(
-    options: StoryOptions,
-    calls: u64,
-    partitions: u32,
-) -> impl Iterator<Item = Outgoing> {
-    let apart = options.days * Timestamp::DAY / calls.max(1) as i64;
-    let mut calls = (0..calls)
-        .map(move |number| (number, story::begin().plus(number as i64 * apart)))
-        .peekable();
-    story::tell(options).flat_map(move |told| {
-        let mut records = Vec::new();
-        while let Some((number, at)) = calls.next_if(|(_, at)| *at <= told.at) {
-            let opening = number % OPENING_EVERY == 0;
-            records.push(call(number, opening, at, partitions));
+/// What the agents are fed: the story, or the simulated estate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Load {
+    /// A record a point.
+    Story(StoryOptions),
+    /// Hundreds of points a record, as a metric stream delivers them.
+    Estate(EstateOptions),
+}
+
+impl Load {
+    /// Records of the load with the time of each, in order.
+    fn told(self) -> Box<dyn Iterator<Item = (Timestamp, Topic, String, Vec<u8>)>> {
+        match self {
+            Self::Story(options) => Box::new(
+                story::tell(options).map(|told| (told.at, told.topic, told.account, told.payload)),
+            ),
+            Self::Estate(options) => Box::new(Estate::new(options).into_records().map(|record| {
+                let at = estate::begin().plus(record.told * Timestamp::SECOND);
+                (at, record.topic, record.account, record.payload)
+            })),
         }
-        records.push(record(told.topic, &told.account, told.payload, partitions));
-        records
-    })
+    }
+
+    fn begin_and_span(self) -> (Timestamp, i64) {
+        match self {
+            Self::Story(options) => (story::begin(), options.days * Timestamp::DAY),
+            Self::Estate(options) => (estate::begin(), options.hours * Timestamp::HOUR),
+        }
+    }
+
+    /// The load, and `calls` spread evenly over its time, in order of time.
+    pub(crate) fn records(self, calls: u64, partitions: u32) -> impl Iterator<Item = Outgoing> {
+        let (begin, span) = self.begin_and_span();
+        let apart = span / calls.max(1) as i64;
+        let mut calls = (0..calls)
+            .map(move |number| (number, begin.plus(number as i64 * apart)))
+            .peekable();
+        self.told()
+            .flat_map(move |(told, topic, account, payload)| {
+                let mut records = Vec::new();
+                while let Some((number, at)) = calls.next_if(|(_, at)| *at <= told) {
+                    let opening = number % OPENING_EVERY == 0;
+                    records.push(call(number, opening, at, partitions));
+                }
+                records.push(record(topic, &account, payload, partitions));
+                records
+            })
+    }
 }
 
 fn record(topic: Topic, account: &str, payload: Vec<u8>, partitions: u32) -> Outgoing {

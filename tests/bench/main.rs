@@ -16,6 +16,9 @@ mod report;
 #[path = "../suite/harness/service.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod service;
+#[path = "../story/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+mod story;
 mod throughput;
 mod world;
 
@@ -26,6 +29,7 @@ use serde_json::{Value, json};
 use skyherd::agents::Agent;
 use skyherd::agents::coordinator::Coordinator;
 use skyherd::agents::domain::DomainAgent;
+use skyherd::estate::EstateOptions;
 use skyherd::model::{AgentName, Topic};
 use skyherd::ports::{PortError, PortResult};
 
@@ -45,14 +49,16 @@ const CALLS: u64 = 60_000;
 /// Share of the bare loop's rate a rule agent shall reach on metric points.
 const RATIO_GOAL: f64 = 0.55;
 
-const HELP: &str = "./dev bench [--json] [--story COPIES] [--agent NAME]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
+--estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
+                records of many points
 --agent NAME    only this agent's throughput, without latency and restart";
 
 struct Arguments {
     json: bool,
-    copies: u32,
+    load: load::Load,
     agent: Option<AgentName>,
 }
 
@@ -86,7 +92,7 @@ fn main() -> ExitCode {
 fn arguments() -> Result<Arguments, String> {
     let mut arguments = Arguments {
         json: false,
-        copies: load::STORY.copies,
+        load: load::Load::Story(load::STORY),
         agent: None,
     };
     let mut words = std::env::args().skip(1);
@@ -97,10 +103,15 @@ fn arguments() -> Result<Arguments, String> {
             "--bench" => {}
             "--json" => arguments.json = true,
             "--story" => {
-                arguments.copies = value()?
+                let copies = value()?
                     .parse()
                     .map_err(|_| "--story takes a number".to_owned())?;
+                arguments.load = load::Load::Story(story::StoryOptions {
+                    copies,
+                    ..load::STORY
+                });
             }
+            "--estate" => arguments.load = estate(&value()?)?,
             "--agent" => {
                 let name = value()?;
                 let known = AgentName::ALL
@@ -114,6 +125,25 @@ fn arguments() -> Result<Arguments, String> {
     Ok(arguments)
 }
 
+/// Reads `ACCOUNTS:INSTANCES:HOURS:MINUTES`.
+fn estate(text: &str) -> Result<load::Load, String> {
+    let wrong = || "--estate takes ACCOUNTS:INSTANCES:HOURS:MINUTES, such as 20:50:48:5".to_owned();
+    let numbers: Vec<u32> = text
+        .split(':')
+        .map(|number| number.parse().map_err(|_| wrong()))
+        .collect::<Result<_, _>>()?;
+    let [more_accounts, machines, hours, minutes] = numbers.as_slice() else {
+        return Err(wrong());
+    };
+    Ok(load::Load::Estate(EstateOptions {
+        more_accounts: *more_accounts,
+        machines: *machines,
+        hours: (*hours).into(),
+        period_minutes: (*minutes).into(),
+        ..EstateOptions::default()
+    }))
+}
+
 /// What the figures were taken on.
 fn machine() -> Value {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
@@ -123,11 +153,7 @@ fn machine() -> Value {
 
 fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> PortResult<()> {
     let at = Deployment::create(servers, "figures.")?;
-    let story = skyherd::story::StoryOptions {
-        copies: arguments.copies,
-        ..load::STORY
-    };
-    let records = at.publish(load::story(story, CALLS, PARTITIONS))?;
+    let records = at.publish(arguments.load.records(CALLS, PARTITIONS))?;
     let points: u64 = at
         .ends(&[Topic::AwsMetrics])?
         .iter()

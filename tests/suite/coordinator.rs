@@ -502,7 +502,7 @@ fn an_exposed_instance_joins_the_revocation_of_its_group() {
     assert_eq!(row.severity, Severity::Critical);
     let why = &row.why[0].1;
     assert!(
-        why.ends_with("Reaches instance/i-1, instance/i-2."),
+        why.ends_with("; reaches instance/i-1, instance/i-2"),
         "{why}"
     );
     assert_eq!(row.targets, vec![(subject(group), BTreeMap::new())]);

@@ -167,8 +167,15 @@ fn demo() -> String {
         .iter()
         .position(|line| line.split_whitespace().next() == Some(number.as_str()))
         .expect("the demo recommends more than is shown");
-    let last = lines.last().expect("the demo prints");
-    format!("```text\n{}\n …\n{last}\n```", lines[..next].join("\n"))
+    let rest = lines
+        .iter()
+        .position(|line| line.contains("open recommendations from"))
+        .expect("the demo adds up what it recommends");
+    format!(
+        "```text\n{}\n …\n{}\n```",
+        lines[..next].join("\n"),
+        lines[rest..].join("\n")
+    )
 }
 
 /// The text with every generated block as it should be.

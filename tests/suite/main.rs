@@ -14,6 +14,7 @@ mod coordinator;
 mod decode;
 mod deploy;
 mod docs;
+mod estate;
 #[cfg(feature = "kafka")]
 #[allow(
     dead_code,
@@ -32,6 +33,8 @@ mod http;
 mod pages;
 mod replay;
 mod simulation;
+#[path = "../story/mod.rs"]
+mod story;
 mod tidy;
 #[cfg(feature = "kafka")]
 mod topics;

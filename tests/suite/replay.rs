@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::story::{StoryOptions, tell};
 use skyherd::app::{Outcome, Replay, ReplayOptions};
 use skyherd::model::{ActionKind, FindingStatus, Recommendation, RecommendationState};
-use skyherd::story::{StoryOptions, tell};
 
 /// An hour between points keeps the test short and changes no plot.
 const HOURLY: StoryOptions = StoryOptions {

@@ -10,15 +10,16 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::story::{self, StoryOptions, tell};
 use skyherd::adapters::sim::{Fault, Rates, SimOptions, SimWorld};
 use skyherd::agents::Agent;
 use skyherd::agents::coordinator::Coordinator;
 use skyherd::agents::domain::DomainAgent;
+use skyherd::estate::{self, Estate, EstateOptions};
 use skyherd::model::{AgentName, FindingStatus, Message, Timestamp, Topic, partition_of};
 use skyherd::ports::{Outgoing, PortError, PortResult};
 use skyherd::runtime::{Options, Outside, Standing, Turn, Worker, topics_of};
 use skyherd::sources::{Decoded, decode};
-use skyherd::story::{self, StoryOptions, tell};
 use skyherd::telemetry::Metrics;
 use skyherd::topology::DOMAINS;
 
@@ -228,9 +229,9 @@ fn plot() -> &'static [Outgoing] {
 }
 
 /// Repeats some records a little later, swaps some neighbours, puts some into the wrong partition.
-fn disturbed(draw: &mut Draw) -> Vec<Outgoing> {
+fn disturbed(draw: &mut Draw, input: &[Outgoing]) -> Vec<Outgoing> {
     let mut records: Vec<Outgoing> = Vec::new();
-    for record in plot() {
+    for record in input {
         let mut record = record.clone();
         if record.key.as_deref() != Some(b"poison") && draw.chance(2) {
             record.partition = (record.partition + 1) % PARTITIONS;
@@ -363,11 +364,16 @@ fn settle(world: &SimWorld, processes: &mut [Process], options: &Options) -> Res
     Err(format!("I1: did not come to rest{state}"))
 }
 
-fn undisturbed(strict: bool) -> &'static Rest {
-    static REST: OnceLock<[Rest; 2]> = OnceLock::new();
-    let both = REST.get_or_init(|| {
+/// Records, and what a calm run ends with: loosely and strictly.
+struct Input {
+    records: Vec<Outgoing>,
+    rest: [Rest; 2],
+}
+
+impl Input {
+    fn of(records: Vec<Outgoing>) -> Self {
         let world = world(0);
-        world.publish(plot());
+        world.publish(&records);
         let options = Options {
             partitions: PARTITIONS,
             idle_time: false,
@@ -375,20 +381,43 @@ fn undisturbed(strict: bool) -> &'static Rest {
         };
         let mut processes = [Process::new(0)];
         settle(&world, &mut processes, &options).unwrap();
-        [rest(&world, false).unwrap(), rest(&world, true).unwrap()]
-    });
-    &both[usize::from(strict)]
+        let rest = [rest(&world, false).unwrap(), rest(&world, true).unwrap()];
+        Self { records, rest }
+    }
+    fn story() -> &'static Self {
+        static STORY: OnceLock<Input> = OnceLock::new();
+        STORY.get_or_init(|| Self::of(plot().to_vec()))
+    }
+    /// Five days of the simulated estate with that seed, sparse: records of many points.
+    fn estate(seed: u64) -> Self {
+        let estate = Estate::new(EstateOptions {
+            seed,
+            hours: 120,
+            period_minutes: 720,
+            sweep_hours: 48,
+            ..EstateOptions::default()
+        });
+        let records = estate.records().map(|record| Outgoing {
+            topic: record.topic,
+            partition: partition_of(&record.account, PARTITIONS),
+            key: Some(record.account.into_bytes()),
+            payload: Some(record.payload),
+            headers: Vec::new(),
+            timestamp_ms: Some(estate::begin().plus(record.told * Timestamp::SECOND).ms()),
+        });
+        Self::of(records.collect())
+    }
 }
 
 /// Runs one seed; an error names the invariant that broke.
-fn run(seed: u64) -> Result<(), String> {
+fn run(seed: u64, input: &Input) -> Result<(), String> {
     let mut draw = Draw(seed);
     let world = world(seed);
     let perturbed = draw.chance(60);
     let records = if perturbed {
-        disturbed(&mut draw)
+        disturbed(&mut draw, &input.records)
     } else {
-        plot().to_vec()
+        input.records.clone()
     };
     let options = options(&mut draw);
     let mut processes: Vec<Process> = (0..=draw.below(2) as u32).map(Process::new).collect();
@@ -446,7 +475,7 @@ fn run(seed: u64) -> Result<(), String> {
     settle(&world, &mut processes, &options)?;
     // Everything there before anyone starts, and in order: then not even the reasons may differ.
     let strict = preload && !perturbed;
-    compare(undisturbed(strict), &rest(&world, strict)?).map_err(|error| {
+    compare(&input.rest[usize::from(strict)], &rest(&world, strict)?).map_err(|error| {
         format!(
             "{error}\n perturbed {perturbed}, preloaded {preload}, {options:?}{}",
             history(&world)
@@ -490,12 +519,11 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
             .chain(SEEDS_THAT_FAILED)
             .collect(),
     };
-    assert!(
-        !undisturbed(true).findings.is_empty() && !undisturbed(true).recommendations.is_empty()
-    );
+    let input = Input::story();
+    assert!(!input.rest[1].findings.is_empty() && !input.rest[1].recommendations.is_empty());
     let failed: Vec<(u64, String)> = seeds
         .iter()
-        .filter_map(|seed| run(*seed).err().map(|error| (*seed, error)))
+        .filter_map(|seed| run(*seed, input).err().map(|error| (*seed, error)))
         .take(5)
         .collect();
     for (seed, error) in &failed {
@@ -507,6 +535,18 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
         "{} seeds failed; replay one with SKYHERD_TEST_SEED",
         failed.len()
     );
+}
+
+/// Seeds of the estate that are run.
+const ESTATES: u64 = 3;
+
+#[test]
+fn every_estate_ends_as_its_undisturbed_run_does() {
+    for seed in 1..=ESTATES {
+        let input = Input::estate(seed);
+        assert!(input.rest[1].recommendations.len() > 2, "seed {seed}");
+        run(seed, &input).unwrap_or_else(|error| panic!("estate {seed}: {error}"));
+    }
 }
 
 /// A calm world with one process, after the given records are decided.

@@ -65,10 +65,10 @@ pub(super) fn why(owner: &Subject, findings: &[&Finding]) -> Vec<(AgentName, Str
     by_agent
         .into_iter()
         .map(|(agent, reasons)| {
-            let mut text = reasons[..reasons.len().min(REASONS_MAX)].join(" ");
+            let mut text = reasons[..reasons.len().min(REASONS_MAX)].join("; ");
             if reasons.len() > REASONS_MAX {
                 let more = (reasons.len() - REASONS_MAX).to_string();
-                text.extend([" And ", &more, " more."]);
+                text.extend(["; and ", &more, " more"]);
             }
             if agent == AgentName::Security
                 && let Some(reached) = reached(owner, findings)
@@ -94,11 +94,11 @@ fn reached(owner: &Subject, findings: &[&Finding]) -> Option<String> {
     }
     let more = names.len().saturating_sub(NAMED_MAX);
     let named: Vec<&str> = names.into_iter().take(NAMED_MAX).collect();
-    let mut text = format!(" Reaches {}", named.join(", "));
+    let mut text = format!("; reaches {}", named.join(", "));
     if more > 0 {
         text.extend([" and ", &more.to_string(), " more"]);
     }
-    Some(text + ".")
+    Some(text)
 }
 
 /// The findings' numbers, newest first, each once.

@@ -83,9 +83,10 @@ impl TaskHandler for Standard {
             None => (state.index_findings(), task.account.as_str()),
         };
         let summary = match findings.len() {
-            0 => format!("{}: nothing open on {about}", self.name),
-            1 => format!("{}: one finding open on {about}", self.name),
-            count => format!("{}: {count} findings open on {about}", self.name),
+            // Whoever joins answers names the agent.
+            0 => format!("nothing open on {about}"),
+            1 => format!("one finding open on {about}"),
+            count => format!("{count} findings open on {about}"),
         };
         Ok(Answer { summary, findings })
     }

@@ -5,3 +5,4 @@ pub mod low_use_instance;
 pub mod old_volume_type;
 pub mod spend_anomaly;
 pub mod unattached_volume;
+pub mod unused_address;

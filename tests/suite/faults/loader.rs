@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::story::{StoryOptions, tell};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use skyherd::model::Topic;
-use skyherd::story::{StoryOptions, tell};
 
 use crate::harness::{Broker, DEADLINE, Kafka, KafkaOptions, unique};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::story::StoryOptions;
 use skyherd::model::{AgentName, Topic};
-use skyherd::story::StoryOptions;
 
 use super::{
     Ending, PACE, Partitioner, Raw, World, WorldOptions, inputs, load, story, story_split,

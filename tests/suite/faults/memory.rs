@@ -1,7 +1,7 @@
 //! A Redis that forgets under a live process.
 
+use crate::story::StoryOptions;
 use skyherd::model::AgentName;
-use skyherd::story::StoryOptions;
 
 use super::{
     Ending, PACE, Partitioner, World, WorldOptions, inputs, load, load_at_once, story, story_split,

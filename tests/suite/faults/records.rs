@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::story::{DEVELOPMENT, PRODUCTION, StoryOptions};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 use skyherd::model::{Timestamp, Topic, partition_of};
-use skyherd::story::{DEVELOPMENT, PRODUCTION, StoryOptions};
 
 use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story, story_split};
 use crate::harness::{Broker, DEADLINE, Record};

@@ -1,7 +1,7 @@
 //! One test a disturbance. Each loads the topics first, starts the processes after, disturbs them, and compares the ending
 //! with that of the embedded run of the same records.
 
-use skyherd::story::StoryOptions;
+use crate::story::StoryOptions;
 
 use super::{
     Ending, PACE, Partitioner, Raw, World, WorldOptions, inputs, load, load_at_once, story,

@@ -1,6 +1,6 @@
 //! Kafka and Redis that ask who is there.
 
-use skyherd::story::StoryOptions;
+use crate::story::StoryOptions;
 
 use super::{Ending, Partitioner, World, WorldOptions, load, story};
 use crate::harness::{KafkaOptions, RedisOptions, Sasl};

@@ -10,8 +10,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
+use crate::story::StoryOptions;
 use skyherd::model::{AgentName, Recommendation, Topic};
-use skyherd::story::StoryOptions;
 
 use super::{Ending, Partitioner, Raw, World, WorldOptions, load, outsider, story};
 use crate::harness::proc::get;

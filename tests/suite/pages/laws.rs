@@ -76,11 +76,7 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
     match which {
         0..=9 => {
             let metric = metrics[usize::from(value) % metrics.len()];
-            let kind = if metric.namespace == "AWS/EBS" {
-                "volume"
-            } else {
-                "instance"
-            };
+            let kind = measured(metric.namespace);
             let value = if number.is_multiple_of(2) { 95.0 } else { 0.0 };
             point(subject(kind, 0), at, (metric.namespace, metric.name), value)
         }
@@ -89,7 +85,11 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             at,
             ItemKind::Instance,
             json!({
-                "InstanceType": if high { "t3.micro" } else { "m5.large" },
+                "InstanceType": match (high, value % 7) {
+                    (true, _) => "t3.micro",
+                    (_, 0) => "m4.large",
+                    _ => "m5.large",
+                },
                 "State": {"Name": if value.is_multiple_of(4) { "stopped" } else { "running" }},
                 "PublicIpAddress": if high { json!("203.0.113.9") } else { json!(null) },
                 "SecurityGroups": [{"GroupId": format!("x-{}", value % 2)}],
@@ -142,6 +142,20 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
                     [{"cidrIp": if high { "0.0.0.0/0" } else { "10.0.0.0/8" }}]}}]}}}),
             serial,
         ),
+        20 if high => event(
+            subject("instance", number),
+            at,
+            EventKind::Health,
+            json!({"eventTypeCode": "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED", "statusCode": "upcoming",
+                "startTime": Timestamp::from_ms(at + 2 * Timestamp::DAY).to_string()}),
+            serial,
+        ),
+        20 => item(
+            subject("elastic-ip", number),
+            at,
+            ItemKind::ElasticIp,
+            json!({"AssociationId": if value.is_multiple_of(2) { "x" } else { "" }}),
+        ),
         _ => {
             let start = Timestamp::from_ms(at - at.rem_euclid(Timestamp::DAY));
             let cost = Usd::from_mills(if high && value > 200 { 900_000 } else { 20_000 });
@@ -167,6 +181,42 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
             }
         }
     }
+}
+
+/// The kind of resource that a namespace measures.
+fn measured(namespace: &str) -> &'static str {
+    match namespace {
+        "AWS/EBS" => "volume",
+        "AWS/ApplicationELB" => "load-balancer",
+        "AWS/NATGateway" => "natgateway",
+        _ => "instance",
+    }
+}
+
+/// A quarter of an hour in which every metric of a namespace is high.
+fn storm(at: &mut i64, value: u8) -> Vec<Fact> {
+    let metrics: Vec<_> = RULES
+        .iter()
+        .flat_map(|rule| rule.meta().needs.metrics)
+        .collect();
+    let namespace = metrics[usize::from(value) % metrics.len()].namespace;
+    let mut facts = Vec::new();
+    for _ in 0..4 {
+        *at += 5 * Timestamp::MINUTE;
+        for metric in metrics
+            .iter()
+            .filter(|metric| metric.namespace == namespace)
+        {
+            let value = if metric.name == "RequestCount" {
+                1_000.0
+            } else {
+                95.0
+            };
+            let subject = subject(measured(namespace), 0);
+            facts.push(point(subject, *at, (namespace, metric.name), value));
+        }
+    }
+    facts
 }
 
 /// More than a day of an instance that does nothing.
@@ -205,13 +255,15 @@ fn stream() -> impl Strategy<Value = Vec<Fact>> {
         1 => Just(Timestamp::DAY),
     ];
     let pauses = prop_oneof![30 => Just(0), 1 => Just(33 * Timestamp::DAY)];
-    let one = (steps, pauses, 0_u8..=19, 0_u8..2, any::<u8>());
+    let one = (steps, pauses, 0_u8..=21, 0_u8..2, any::<u8>());
     prop::collection::vec(one, 1..80).prop_map(|steps| {
         let mut at = START;
         let mut facts = Vec::new();
         for (index, (step, pause, which, number, value)) in steps.into_iter().enumerate() {
             at += step + pause;
-            if which == 19 {
+            if which == 21 {
+                facts.extend(storm(&mut at, value));
+            } else if which == 19 {
                 facts.extend(quiet_hours(&mut at));
             } else {
                 facts.push(fact(at, which, number, value, index as u64));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::Timestamp;
+use skyherd::model::Timestamp;
 
 /// A metric stream record of one sample.
 #[expect(

@@ -1,5 +1,5 @@
-//! A month in two AWS accounts, told in AWS's own shapes: what `skyherd demo` plays, and the
-//! input of the fault tests, the simulator and the benchmarks.
+//! A month in two AWS accounts, told in AWS's own shapes: the input of the fault tests, the
+//! simulator and the benchmarks. Small and sparse, where `skyherd::estate` is large.
 //!
 //! The pipeline does not know this module; it sees records in topics like anyone's.
 
@@ -7,28 +7,28 @@ mod shapes;
 
 use serde_json::{Value, json};
 
-use crate::model::{Timestamp, Topic};
 use shapes::{api_call, instance, inventory, metric, security_group, state_change, volume};
+use skyherd::model::{Timestamp, Topic};
 
 /// Production.
-pub const PRODUCTION: &str = "111122223333";
+pub(crate) const PRODUCTION: &str = "111122223333";
 /// Development.
-pub const DEVELOPMENT: &str = "444455556666";
+pub(crate) const DEVELOPMENT: &str = "444455556666";
 const REGION: &str = "eu-west-1";
 /// 2026-09-01T00:00:00Z.
 const BEGIN_MS: i64 = 1_788_220_800_000;
 
 /// How long and how dense the story is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoryOptions {
+pub(crate) struct StoryOptions {
     /// Days told.
-    pub days: i64,
+    pub(crate) days: i64,
     /// Minutes between points of a metric.
-    pub period_minutes: i64,
+    pub(crate) period_minutes: i64,
     /// Copies of both accounts under other account ids: load without new plots.
-    pub copies: u32,
+    pub(crate) copies: u32,
     /// Varies the noise of the metrics, not the plots.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for StoryOptions {
@@ -44,24 +44,24 @@ impl Default for StoryOptions {
 
 /// One raw record.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoryRecord {
+pub(crate) struct StoryRecord {
     /// When it happened.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Where it is published.
-    pub topic: Topic,
+    pub(crate) topic: Topic,
     /// Its account: the record key.
-    pub account: String,
+    pub(crate) account: String,
     /// The record.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// The first instant of the story.
-pub fn begin() -> Timestamp {
+pub(crate) fn begin() -> Timestamp {
     Timestamp::from_ms(BEGIN_MS)
 }
 
 /// Tells the story in order of time, a day at a time.
-pub fn tell(options: StoryOptions) -> impl Iterator<Item = StoryRecord> {
+pub(crate) fn tell(options: StoryOptions) -> impl Iterator<Item = StoryRecord> {
     (0..options.days).flat_map(move |day| {
         let mut records: Vec<StoryRecord> = Vec::new();
         for copy in 0..options.copies {
