@@ -6,10 +6,13 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -18,8 +21,10 @@ use super::Problem;
 /// Nothing inline, nothing from elsewhere, and no text ever becomes markup or script.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// Every answer is checked against its ETag again, so a new version of the program shows at once.
-const CACHE: &str = "no-cache";
+/// The page itself is checked against its ETag every time, so a new version of the program shows at
+/// once; it names the other files with their version, and those are then kept for a year.
+const CHECKED: &str = "no-cache";
+const KEPT: &str = "public, max-age=31536000, immutable";
 /// Where the files are served.
 const PREFIX: &str = "/console/";
 /// The file at `/`.
@@ -62,9 +67,21 @@ files![
     "views/topology.js",
 ];
 
-/// Whether a path belongs to the console and is open to everybody who reaches the address.
-pub(super) fn owns(path: &str) -> bool {
-    path == "/" || path.starts_with(PREFIX)
+/// The console's routes, as metrics name them.
+pub(super) const ROUTES: [&str; 2] = ["/", "/console/{*file}"];
+
+/// Routes that need no token and no state.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let console = Console::new();
+    let answer = move |request: Request| {
+        let answer = console.answer(&request);
+        async move { answer }
+    };
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route, get(answer.clone()));
+    }
+    router.method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
 }
 
 /// One file as it is served.
@@ -72,56 +89,78 @@ struct Asset {
     name: &'static str,
     kind: HeaderValue,
     tag: HeaderValue,
-    plain: &'static [u8],
+    plain: Bytes,
     /// Absent where compressing does not pay.
-    gzip: Option<Vec<u8>>,
+    gzip: Option<Bytes>,
 }
 
 /// Every file, ready to be served.
 #[derive(Clone)]
-pub(super) struct Console {
+struct Console {
     assets: Arc<[Asset]>,
+    /// A hash of every file; modules import each other by relative paths, so it reaches them all.
+    version: Arc<str>,
 }
 
 impl Console {
     /// Hashes and compresses the files.
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for (name, bytes) in FILES {
+            hasher.update(name.as_bytes()).update(bytes);
+        }
+        let version = &hasher.finalize().to_hex()[..16];
+        let versioned = format!("\"{PREFIX}{version}/");
+        let asset = |(name, bytes): &(&'static str, &'static [u8])| {
+            let plain = match std::str::from_utf8(bytes) {
+                Ok(page) if *name == INDEX => {
+                    Bytes::from(page.replace(&format!("\"{PREFIX}"), &versioned))
+                }
+                _ => Bytes::from_static(bytes),
+            };
+            Asset::new(name, plain)
+        };
         Self {
-            assets: FILES
-                .iter()
-                .map(|(name, bytes)| Asset::new(name, bytes))
-                .collect(),
+            assets: FILES.iter().map(asset).collect(),
+            version: version.into(),
         }
     }
 
     /// Answers GET and HEAD of `/` and `/console/…`.
-    pub(super) fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request) -> Response {
         let path = request.uri().path();
         let name = path
             .strip_prefix(PREFIX)
             .filter(|name| !name.is_empty())
             .unwrap_or(INDEX);
+        let (name, cache) = name
+            .strip_prefix(&*self.version)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .map_or((name, CHECKED), |name| (name, KEPT));
         match self.assets.iter().find(|asset| asset.name == name) {
-            Some(asset) => asset.answer(request.headers()),
+            Some(asset) => asset.answer(request.headers(), cache),
             None => Problem::NOT_FOUND.into_response(),
         }
     }
 }
 
 impl Asset {
-    fn new(name: &'static str, plain: &'static [u8]) -> Self {
-        let hash = blake3::hash(plain).to_hex();
+    fn new(name: &'static str, plain: Bytes) -> Self {
+        let hash = blake3::hash(&plain).to_hex();
         let tag = format!("\"{}\"", &hash[..32]);
         Self {
             name,
             kind: HeaderValue::from_static(kind(name)),
-            tag: HeaderValue::try_from(tag).expect("hexadecimal digits in quotes are a header value"),
+            tag: HeaderValue::try_from(tag)
+                .expect("hexadecimal digits in quotes are a header value"),
+            gzip: compressed(&plain)
+                .filter(|packed| packed.len() < plain.len())
+                .map(Bytes::from),
             plain,
-            gzip: compressed(plain).filter(|packed| packed.len() < plain.len()),
         }
     }
 
-    fn answer(&self, asked: &HeaderMap) -> Response {
+    fn answer(&self, asked: &HeaderMap, cache: &'static str) -> Response {
         let unchanged = asked
             .get_all(header::IF_NONE_MATCH)
             .iter()
@@ -140,12 +179,13 @@ impl Asset {
                         .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                     response
                 }
-                _ => self.plain.into_response(),
+                _ => self.plain.clone().into_response(),
             }
         };
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind.clone());
         headers.insert(header::ETAG, self.tag.clone());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         for (name, value) in ALWAYS {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -154,13 +194,15 @@ impl Asset {
 }
 
 /// On every answer of the console.
-const ALWAYS: [(HeaderName, &str); 6] = [
-    (header::CACHE_CONTROL, CACHE),
+const ALWAYS: [(HeaderName, &str); 5] = [
     (header::VARY, "accept-encoding"),
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
 ];
 
 fn kind(name: &str) -> &'static str {

@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod console;
 mod problem;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use axum::routing::{get, post};
 
 pub use access::{Access, Credential};
 pub use api::open_to_all;
+pub use console::FILES as CONSOLE_FILES;
 pub use problem::Problem;
 
 use crate::model::{Recommendation, Topic, Undecodable};
@@ -133,6 +135,7 @@ pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
         .method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(shared.clone(), admit))
+        .merge(console::routes())
         .layer(from_fn_with_state(shared.clone(), observe))
         .with_state(shared)
 }
@@ -152,7 +155,9 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
 }
 
 async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    const ROUTES: [&str; 6] = [
+    const ROUTES: [&str; 8] = [
+        console::ROUTES[0],
+        console::ROUTES[1],
         "/metrics",
         "/healthz",
         "/readyz",

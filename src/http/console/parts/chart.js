@@ -41,6 +41,16 @@ function thinned(points, columns) {
   return kept;
 }
 
+/** The mean of each of at most `columns` stretches: the shape without the noise. */
+function averaged(points, columns) {
+  if (points.length <= columns) return points;
+  const size = points.length / columns;
+  return Array.from({ length: columns }, (_, at) => {
+    const slice = points.slice(Math.floor(at * size), Math.floor((at + 1) * size));
+    return [slice[0][0], slice.reduce((sum, [, value]) => sum + value, 0) / slice.length];
+  });
+}
+
 /** The usual distance between points in milliseconds. */
 function usual(points) {
   const gaps = points.slice(1).map((point, at) => point[0] - points[at][0]).sort((a, b) => a - b);
@@ -57,7 +67,7 @@ export function sparkline(points, label, tone = 'accent') {
   const values = points.filter(([, value]) => Number.isFinite(value));
   const frame = s('svg', { class: 'spark', viewBox: '0 0 120 32', preserveAspectRatio: 'none', role: 'img', 'aria-label': label, 'data-tone': tone });
   if (values.length < 2) return frame;
-  const shown = thinned(values, 120);
+  const shown = averaged(values, 60);
   const high = Math.max(...shown.map(([, value]) => value), 1e-9);
   const [begin, end] = [shown[0][0], shown.at(-1)[0]];
   const x = (at) => ((at - begin) / Math.max(1, end - begin)) * 120;

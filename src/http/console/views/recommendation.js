@@ -3,12 +3,12 @@
 
 import { h, put, throttled } from '../dom.js';
 import { get, path } from '../api.js';
-import { AGENTS, capital, count, leadingNumber, money, parts, plural, words } from '../format.js';
+import { AGENTS, capital, count, leadingNumber, money, plural, words } from '../format.js';
 import { on } from '../live.js';
 import { plot } from '../parts/chart.js';
 import { agent, chip, copy, fact, fetched, head, ruleHref, section, severity, state, subject, subjectHref, table, time } from '../parts/bits.js';
 import { icon } from '../parts/icons.js';
-import { listHref } from './recommendations.js';
+import { listHref, said } from './recommendations.js';
 
 /** Resources whose series are fetched for one page. */
 const PLOTTED_MAX = 6;
@@ -50,9 +50,11 @@ function why({ recommendation, findings }, memories) {
   const agents = recommendation.why.map(([name]) => name);
   const others = findings.filter((finding) => !agents.includes(finding.agent));
   return section('Why', h('p', { class: 'section-lede' }, `${plural(recommendation.why.length, 'agent')} speak${recommendation.why.length === 1 ? 's' : ''} for it, with ${plural(findings.length, 'finding')}.`),
-    recommendation.why.map(([name, reason]) => h('div', { class: 'voice', data: { agent: name } },
-      h('div', { class: 'voice-head' }, agent(name), h('p', {}, reason)),
-      findings.filter((finding) => finding.agent === name).map((finding) => findingCard(finding, memories.get(finding.subject))))),
+    recommendation.why.map(([name, reason]) => {
+      const own = findings.filter((finding) => finding.agent === name);
+      const repeated = own.length === 1 && own[0].why === reason;
+      return h('div', { class: 'voice', data: { agent: name } }, h('div', { class: 'voice-head' }, agent(name), !repeated && h('p', {}, reason)), own.map((finding) => findingCard(finding, memories.get(finding.subject))));
+    }),
     others.map((finding) => findingCard(finding, memories.get(finding.subject))));
 }
 
@@ -67,7 +69,7 @@ function ranking({ priority, environment }) {
   const most = Math.max(...sums.map(({ value, weight }) => value * weight * 100), 1);
   const bar = (points) => h('span', { class: 'term-bar', 'aria-hidden': 'true' }, h('i', { vars: { '--share': `${Math.max(1, (points / most) * 100)}%` } }));
   const lines = sums.map(({ name, value, weight }) => [h('span', {}, h('strong', {}, capital(name)), h('small', {}, TERMS[name] ?? '')), value.toFixed(2), `× ${(weight * 100).toFixed(0)}`, h('span', { class: 'term-points' }, bar(value * weight * 100), (value * weight * 100).toFixed(1))]);
-  for (const { name, weight } of factors) lines.push([h('span', {}, h('strong', {}, capital(name)), h('small', {}, name === 'environment' ? environment ? capital(environment) : 'No environment tag' : weight === 1 ? 'Not known to be reachable from the internet' : TERMS[name])), '', `× ${weight}`, h('span', { class: 'quiet' }, 'of the sum')]);
+  for (const { name, weight } of factors) lines.push([h('span', {}, h('strong', {}, capital(name)), h('small', {}, name === 'environment' ? environment ? capital(environment) : 'No environment tag' : weight === 1 ? 'Not known to be reachable from the internet' : TERMS[name])), '', `× ${weight}`, h('span', { class: 'quiet' }, 'factor')]);
   return section('Why it ranks where it does', table('Ranking terms', [['Term', ''], ['Value', 'number'], ['Weight', 'number'], ['Points', 'number']], lines, 'terms'), h('p', { class: 'sum' }, 'Score ', h('strong', {}, priority.score.toFixed(1)), ' of 150'));
 }
 
@@ -100,17 +102,16 @@ export function flow(steps) {
 }
 
 function top({ recommendation: row }) {
-  const { account, region } = parts(row.owner);
   const worth = Number(row.savings?.monthly ?? 0);
   return [
     h('a', { class: 'back', href: listHref() }, icon('back', 16), 'Recommendations'),
-    head(row.title, null),
+    head(said(row).reason, null),
     h('div', { class: 'summary' }, severity(row.severity), state(row.state), chip(capital(row.action)), row.environment && chip(capital(row.environment)), h('a', { href: subjectHref(row.owner) }, row.owner), copy(row.owner, 'Copy the resource')),
     h('dl', { class: 'facts' },
       fact('Saves a month', h('strong', { class: 'big' }, worth ? money(worth) : '–'), row.savings && h('small', {}, `${row.savings.price_source} price of ${row.savings.price_date}`)),
       fact('Score', h('strong', { class: 'big' }, Math.round(row.priority.score)), h('small', {}, 'of 150')),
       fact('Sure', h('strong', { class: 'big' }, `${Math.round(row.confidence * 100)} %`)),
-      fact('Opened', time(row.opened_at), h('small', {}, `${account} · ${region}`)),
+      fact('Opened', time(row.opened_at)),
       fact('Changed', time(row.at), h('small', {}, `revision ${count(row.revision)}${row.cycle > 1 ? `, life ${row.cycle}` : ''}`))),
   ];
 }

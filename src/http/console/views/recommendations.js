@@ -59,6 +59,12 @@ function items(filter, unfolded) {
   return { list, groups: groups.size };
 }
 
+/** A title in its two halves: `Stop instance/i-0abc: Instance is idle` is a change and its reason. */
+export function said(row) {
+  const at = row.title.indexOf(': ');
+  return at < 0 ? { change: capital(row.action), reason: row.title } : { change: row.title.slice(0, at), reason: row.title.slice(at + 2) };
+}
+
 const sameItem = (a, b) => a && a.group === b.group && a.more === b.more && a.open === b.open && a.child === b.child && a.last === b.last;
 
 function makeRow(toggle) {
@@ -67,14 +73,14 @@ function makeRow(toggle) {
   const link = h('a', { class: 'row-link' });
   const more = h('button', { class: 'more', type: 'button', onclick: () => toggle(row.group) });
   row.parts = {
-    word: h('span', {}), link, more, why: h('span', { class: 'row-why' }), place: h('span', { class: 'row-place' }), state: h('span', { class: 'chip' }),
+    word: h('span', {}), link, more, what: h('span', { class: 'row-what' }), place: h('span', { class: 'row-place' }), state: h('span', { class: 'chip' }),
     agents: h('span', { class: 'row-agents' }), saves: h('span', { class: 'saves' }), bar: h('i', {}), score: h('span', {}), at: h('span', {}),
   };
-  const { word, why, place, state, agents, saves, bar, score, at } = row.parts;
+  const { word, what, place, state, agents, saves, bar, score, at } = row.parts;
   row.severity = h('span', { class: 'severity' }, h('i', { 'aria-hidden': 'true' }), word);
   row.append(
     cell('c-severity', row.severity),
-    cell('c-title', h('div', { class: 'row-title' }, link, state, more), h('div', { class: 'row-sub' }, place, why)),
+    cell('c-title', h('div', { class: 'row-title' }, link, state, more), h('div', { class: 'row-sub' }, what, place)),
     cell('c-agents', agents), cell('c-saves', saves),
     cell('c-score', h('span', { class: 'score' }, h('span', { class: 'score-bar', 'aria-hidden': 'true' }, bar), score)), cell('c-at', at));
   row.addEventListener('click', (event) => {
@@ -86,18 +92,21 @@ function makeRow(toggle) {
 function patchRow(node, item) {
   const row = store.rows.get(item.key);
   if (!row) return;
-  const { word, link, more, why, place, state, agents, saves, bar, score, at } = node.parts;
+  const { word, link, more, what, place, state, agents, saves, bar, score, at } = node.parts;
   node.group = item.group;
   attribute(node, 'data-child', item.child ? '' : null);
   attribute(node, 'data-last', item.child && item.last ? '' : null);
   attribute(node, 'data-held', row.state === 'open' ? null : '');
   attribute(node.severity, 'data-severity', row.severity);
   text(word, capital(row.severity));
-  text(link, row.title);
+  const { change, reason } = said(row);
+  text(link, reason);
+  attribute(link, 'aria-label', row.title);
+  attribute(link, 'title', row.title);
   attribute(link, 'href', recommendationHref(row.id));
+  text(what, change);
   const { account, region } = parts(row.owner);
   text(place, `${account} · ${region}`);
-  text(why, row.why[0]?.[1] ?? '');
   attribute(state, 'hidden', row.state === 'open' ? '' : null);
   text(state, capital(row.state));
   attribute(more, 'hidden', item.more ? null : '');
@@ -149,7 +158,7 @@ function tiles(change) {
   const agents = AGENTS.slice(0, 4).map((name) => toggle('agent', name, capital(name), 'by'));
   const strips = SEVERITIES.map((name) => h('i', { data: { severity: name } }));
   const element = h('section', { class: 'tiles', 'aria-label': 'Totals' },
-    h('div', { class: 'tile' }, h('span', { class: 'tile-label' }, 'Could be saved a month'), saves, year),
+    h('div', { class: 'tile' }, h('span', { class: 'tile-label' }, 'Saves a month'), saves, year),
     h('div', { class: 'tile' }, h('span', { class: 'tile-label' }, 'Recommendations'), rows, owners),
     h('div', { class: 'tile wide' }, h('span', { class: 'tile-label' }, 'By severity'), h('div', { class: 'strip', 'aria-hidden': 'true' }, strips), h('div', { class: 'toggles', role: 'group', 'aria-label': 'Severity' }, levels.map(({ node }) => node))),
     h('div', { class: 'tile agents-tile' }, h('span', { class: 'tile-label' }, 'By agent'), h('div', { class: 'toggles', role: 'group', 'aria-label': 'Agent' }, agents.map(({ node }) => node))));
@@ -298,6 +307,7 @@ export function open({ place, main, route }) {
   grid.element.addEventListener('pointermove', hold, { passive: true });
   grid.element.addEventListener('keydown', hold);
 
+  let loadState = store.load.state;
   let news = 0;
   let worst = '';
   const stop = store.onRows(({ ids, moved }) => {
@@ -309,7 +319,10 @@ export function open({ place, main, route }) {
         if (!worst || badness(row.severity) > badness(worst)) worst = row.severity;
       }
     }
-    if (!shownItems.size || store.load.state === 'failed') arrange();
+    if (!shownItems.size || loadState !== store.load.state || (store.load.state === 'loading' && moved)) {
+      loadState = store.load.state;
+      arrange();
+    }
     else if (moved) calm();
     if (news) {
       say(`${plural(news, 'new recommendation')}, the worst ${words(worst)}`);

@@ -25,7 +25,7 @@ function columns(nodes, edges) {
   const place = new Map();
   for (const { id } of nodes) {
     if (agents.has(id)) place.set(id, joins.has(id) ? 3 : 1);
-    else if (!into(id).length) place.set(id, 0);
+    else if (!into(id).length) place.set(id, from(id).every((one) => joins.has(one)) ? 2 : 0);
     else place.set(id, !from(id).length && into(id).some((one) => joins.has(one)) ? 4 : 2);
   }
   return place;
@@ -82,7 +82,7 @@ function picture({ nodes, edges }, pick) {
     const { x, y } = at.get(id);
     const words = s('text', { class: 'node-rate', x: x + WIDTH / 2, y: y + 31, 'text-anchor': 'middle' });
     const group = s('g', { class: 'node', tabindex: 0, role: 'button', 'aria-pressed': 'false', 'data-kind': kind, 'data-agent': kind === 'agent' ? id : null },
-      s('rect', { x, y, width: WIDTH, height: TALL, rx: kind === 'agent' ? TALL / 2 : 8 }), s('text', { class: 'node-name', x: x + WIDTH / 2, y: y + 17, 'text-anchor': 'middle' }, id), words);
+      s('rect', { x, y, width: WIDTH, height: TALL, rx: kind === 'agent' ? TALL / 2 : 8 }), s('text', { class: 'node-name', x: x + WIDTH / 2, y: y + 17, 'text-anchor': 'middle' }, `${id} `), words);
     const choose = () => pick(id);
     group.addEventListener('click', choose);
     group.addEventListener('keydown', (event) => {
@@ -114,7 +114,7 @@ function picture({ nodes, edges }, pick) {
       // Several agents read the same record of a topic: what it holds is what the busiest reader takes.
       const flows = kind === 'agent' ? sum.in : sum.in || sum.most;
       text(words, rate(flows));
-      attribute(group, 'aria-label', `${kind} ${id}, ${rate(flows)}`);
+      attribute(group, 'aria-label', `${id} ${rate(flows)}, ${kind}`);
     }
   };
   const mark = (id) => {
@@ -152,7 +152,7 @@ export function open({ place }) {
     drawn = picture(flow, pick);
     drawn.show(flow.edges);
     put(below, rates(flow.edges));
-    return [h('div', { class: 'topology-frame', tabindex: 0, role: 'region', 'aria-label': 'Picture of the flow' }, drawn.element), section('The same as a table', h('details', { class: 'as-table' }, h('summary', {}, 'Rates of every line'), below))];
+    return [h('div', { class: 'topology-frame', tabindex: 0, role: 'region', 'aria-label': 'Picture of the flow' }, drawn.element), section('Rates', below)];
   };
   const read = () => get('/topology', {}, leave.signal);
   fetched(body, 'the flow', read, show, leave.signal);
@@ -161,7 +161,7 @@ export function open({ place }) {
     try {
       const { edges } = await read();
       drawn.show(edges);
-      if (below.closest('details')?.open && !below.contains(document.activeElement)) put(below, rates(edges));
+      if (!below.contains(document.activeElement)) put(below, rates(edges));
     } catch {
       // The rates stay as they were; the banner says that the link is gone.
     }
