@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::Handle;
+use super::view::read_letter;
+use super::{Handle, letters};
 use crate::config::{Config, Role};
-use crate::http::{Access, Credential, Inspected, Service, Stored, Stretch, TaskStatus};
-use crate::model::{Recommendation, Topic, Undecodable};
-use crate::ports::{PortResult, TaskId};
+use crate::http::{
+    Access, AgentMemory, AgentRow, Credential, DeadLetterRow, DeadLetterStory, Feed, FindingStory,
+    HistoryStep, Inspected, KnownSubject, Mark, Question, Rate, RecommendationStory, Replayed,
+    RequestRow, RuleAnswer, SeriesMetric, Service, Stored, Stretch, TaskStatus,
+};
+use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
+use crate::ports::{Clock as _, PortResult, TaskId};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 
@@ -39,8 +44,94 @@ impl Service for Handle {
     fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32> {
         Handle::publish(self, topic, Some(account), payload).map(|published| published.partition)
     }
-    fn recommendations(&self) -> PortResult<Vec<Recommendation>> {
-        Handle::recommendations(self)
+    fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
+        self.fresh()?;
+        Ok(self.view.recommendations())
+    }
+    fn recommendation(&self, id: &str) -> PortResult<Option<RecommendationStory>> {
+        self.fresh()?;
+        self.view.recommendation(&*self.backend, id)
+    }
+    fn findings(&self) -> PortResult<Vec<Arc<Finding>>> {
+        self.fresh()?;
+        Ok(self.view.findings())
+    }
+    fn finding(&self, id: &str) -> PortResult<Option<FindingStory>> {
+        self.fresh()?;
+        self.view.finding(&*self.backend, id)
+    }
+    fn subjects(&self) -> PortResult<Arc<Vec<KnownSubject>>> {
+        self.insight.subjects()
+    }
+    fn memory(&self, subject: &Subject) -> PortResult<Vec<AgentMemory>> {
+        self.insight.memory(subject)
+    }
+    fn history(&self, subject: &Subject) -> PortResult<Vec<HistoryStep>> {
+        self.fresh()?;
+        Ok(self.view.history(subject))
+    }
+    fn why(&self, subject: &Subject, rule: Option<&str>) -> PortResult<Vec<RuleAnswer>> {
+        self.fresh()?;
+        let rows = self.view.recommendations();
+        self.insight.why(subject, rule, &rows)
+    }
+    fn agents(&self) -> PortResult<Vec<AgentRow>> {
+        let capabilities = crate::topology::agents();
+        let rows = capabilities.into_iter().map(|spec| {
+            let doing = self.pulse.doing(spec.name, &self.metrics);
+            AgentRow {
+                name: spec.name,
+                capabilities: spec.tasks.to_vec(),
+                here: self.workers.runs(spec.name),
+                tasks: doing.sample.owned,
+                live: doing.sample.live,
+                parked: doing.sample.parked,
+                lag: doing.sample.lag,
+                records_per_second: doing.records_per_second,
+                latency_p50_ms: doing.latency_p50_ms,
+                latency_p99_ms: doing.latency_p99_ms,
+                event_age_seconds: doing.sample.event_age,
+                open_findings: self.view.open_findings(spec.name),
+            }
+        });
+        Ok(rows.collect())
+    }
+    fn series(&self, agent: AgentName, metric: SeriesMetric) -> Vec<(i64, f64)> {
+        self.pulse.series(agent, metric)
+    }
+    fn rates(&self) -> Vec<Rate> {
+        self.pulse.rates()
+    }
+    fn dead_letters(&self) -> PortResult<Vec<Arc<DeadLetterRow>>> {
+        self.fresh()?;
+        Ok(self.view.dead_letters())
+    }
+    fn dead_letter(&self, partition: u32, offset: u64) -> PortResult<Option<DeadLetterStory>> {
+        let Some(found) = read_letter(&*self.backend, partition, offset)? else {
+            return Ok(None);
+        };
+        self.fresh()?;
+        Ok(Some(found.story(self.view.letter(partition, offset))))
+    }
+    fn replay(&self, partition: u32, offset: u64, by: &str) -> PortResult<Replayed> {
+        letters::replay(&*self.backend, (partition, offset), by, self.clock.now())
+    }
+    fn forget(&self, partition: u32, offset: u64, by: &str) -> PortResult<Mark> {
+        letters::forget(&*self.backend, (partition, offset), by, self.clock.now())
+    }
+    fn ask(&self, question: &Question) -> PortResult<String> {
+        Handle::ask(self, question)
+    }
+    fn requests(&self) -> PortResult<Vec<Arc<RequestRow>>> {
+        self.fresh()?;
+        Ok(self.view.requests())
+    }
+    fn request(&self, id: &str) -> PortResult<Option<Arc<RequestRow>>> {
+        self.fresh()?;
+        Ok(self.view.request(id))
+    }
+    fn feed(&self) -> &Feed {
+        self.view.feed()
     }
     fn partitions(&self) -> u32 {
         self.backend.partitions()
@@ -122,7 +213,12 @@ pub(super) async fn serve(
         .and_then(|()| std::fs::write(&file, address.to_string()))
         .with_context(|| format!("could not write {}", file.display()))?;
     tracing::info!(%address, "listening");
-    let router = crate::http::router(handle, access(config));
+    let router = crate::http::router(Arc::clone(&handle) as _, access(config));
+    // Streams have no end of their own; a stop would wait for them in vain.
+    let stop = async move {
+        stop.await;
+        handle.view.feed().end();
+    };
     let served = crate::http::serve(listener, router, stop).await;
     // Best effort: a stale file is recognised by nobody answering.
     let _ = std::fs::remove_file(&file);

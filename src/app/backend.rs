@@ -1,12 +1,27 @@
 //! Embedded or cluster: which adapters a process runs on.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::adapters::embedded::{Embedded, EmbeddedOptions};
 use crate::agents::Capabilities;
 use crate::config::Config;
 use crate::model::Topic;
 use crate::ports::{Log, Outgoing, PortResult, RecordView, Store};
+
+/// Reads topics as they are written, owning and committing nothing.
+pub trait Follower: Send {
+    /// Hands at most `max` records to `sink`, in order within a partition, waiting up to `wait`
+    /// for the first.
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<()>;
+    /// The next offset of every partition, topic by topic.
+    fn next(&self) -> &[u64];
+}
 
 /// What a process runs on.
 pub trait Backend: Send + Sync {
@@ -20,13 +35,12 @@ pub trait Backend: Send + Sync {
     fn ports(&self, spec: &Capabilities) -> anyhow::Result<(Box<dyn Log>, Arc<dyn Store>)>;
     /// Appends records; returns once they are durable.
     fn publish(&self, records: &[Outgoing]) -> PortResult<()>;
-    /// Reads every partition of a topic from `next` to its end, moving `next` along.
-    fn read(
-        &self,
-        topic: Topic,
-        next: &mut [u64],
-        sink: &mut dyn FnMut(RecordView<'_>),
-    ) -> PortResult<()>;
+    /// The memory of tasks, for reading.
+    fn store(&self) -> anyhow::Result<Arc<dyn Store>>;
+    /// Follows every partition of `topics` from `next`, topic by topic, outside any group.
+    fn follow(&self, topics: &[Topic], next: Vec<u64>) -> PortResult<Box<dyn Follower>>;
+    /// First offset and end of every partition of `topics`, topic by topic.
+    fn all_bounds(&self, topics: &[Topic]) -> PortResult<Vec<(u64, u64)>>;
     /// A partition's first offset and its end.
     fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)>;
     /// Hands at most `max` records of a partition to `sink`, from `from` (or the first there is)
@@ -80,16 +94,22 @@ impl Backend for Local {
         self.0.append_many(records)?;
         self.0.persist()
     }
-    fn read(
-        &self,
-        topic: Topic,
-        next: &mut [u64],
-        sink: &mut dyn FnMut(RecordView<'_>),
-    ) -> PortResult<()> {
-        for (partition, next) in next.iter_mut().enumerate() {
-            *next = self.0.read(topic, partition as u32, *next, sink)?;
-        }
-        Ok(())
+    fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(Arc::new(self.0.clone()))
+    }
+    fn follow(&self, topics: &[Topic], next: Vec<u64>) -> PortResult<Box<dyn Follower>> {
+        Ok(Box::new(LocalFollower {
+            db: self.0.clone(),
+            topics: topics.to_vec(),
+            next,
+            turn: 0,
+        }))
+    }
+    fn all_bounds(&self, topics: &[Topic]) -> PortResult<Vec<(u64, u64)>> {
+        let each = topics.iter().flat_map(|topic| {
+            (0..self.0.partitions()).map(|partition| self.0.bounds(*topic, partition))
+        });
+        Ok(each.map(Option::unwrap_or_default).collect())
     }
     fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)> {
         Ok(self.0.bounds(topic, partition).unwrap_or_default())
@@ -109,5 +129,68 @@ impl Backend for Local {
         }
         let (_, next) = self.0.scan(topic, partition, (from, end), max, sink)?;
         Ok(next)
+    }
+}
+
+/// A reader of the embedded log.
+struct LocalFollower {
+    db: Embedded,
+    topics: Vec<Topic>,
+    next: Vec<u64>,
+    /// The partition that is read first, so that a busy one does not starve the others.
+    turn: usize,
+}
+
+impl LocalFollower {
+    fn sweep(&mut self, max: usize, sink: &mut dyn FnMut(RecordView<'_>)) -> PortResult<usize> {
+        let partitions = self.db.partitions() as usize;
+        let mut taken = 0;
+        for step in 0..self.next.len() {
+            if taken >= max {
+                break;
+            }
+            let index = (self.turn + step) % self.next.len();
+            let (topic, partition) = (self.topics[index / partitions], index % partitions);
+            let (start, end) = self.db.bounds(topic, partition as u32).unwrap_or_default();
+            let from = self.next[index].max(start);
+            if from >= end {
+                self.next[index] = from;
+                continue;
+            }
+            let range = (from, end);
+            let (count, next) = self
+                .db
+                .scan(topic, partition as u32, range, max - taken, sink)?;
+            // Compaction may have taken what stood before the end.
+            let whole = count < max - taken;
+            self.next[index] = if whole { end } else { next };
+            taken += count;
+        }
+        self.turn = (self.turn + 1) % self.next.len().max(1);
+        Ok(taken)
+    }
+}
+
+impl Follower for LocalFollower {
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<()> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let seen = self.db.appended();
+            if self.sweep(max, sink)? > 0 {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.db.wait_appended(seen, left) {
+                return Ok(());
+            }
+        }
+    }
+    fn next(&self) -> &[u64] {
+        &self.next
     }
 }

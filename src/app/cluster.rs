@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 
 use crate::adapters::kafka::{
-    KafkaAppender, KafkaLog, KafkaOptions, KafkaReader, check_partitions,
+    KafkaAppender, KafkaFollower, KafkaLog, KafkaOptions, KafkaReader, check_partitions,
 };
 use crate::adapters::redis::{RedisMode, RedisOptions, RedisStore, RedisTls};
 use crate::agents::Capabilities;
@@ -17,6 +17,7 @@ use crate::model::Topic;
 use crate::ports::{Appender as _, Log, Outgoing, PortError, PortResult, RecordView, Store};
 
 use super::Backend;
+use super::backend::Follower;
 
 /// Longest a publication waits to be durable.
 const PUBLISH_WAIT: Duration = Duration::from_secs(20);
@@ -149,17 +150,17 @@ impl Backend for Cluster {
         self.publisher.settle(batch, PUBLISH_WAIT)
     }
 
-    fn read(
-        &self,
-        topic: Topic,
-        next: &mut [u64],
-        sink: &mut dyn FnMut(RecordView<'_>),
-    ) -> PortResult<()> {
-        let reader = self.reader.lock();
-        for (partition, next) in next.iter_mut().enumerate() {
-            *next = reader.read(topic, partition as u32, *next, sink)?;
-        }
-        Ok(())
+    fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(Arc::new(RedisStore::open(self.redis.clone())?))
+    }
+
+    fn follow(&self, topics: &[Topic], next: Vec<u64>) -> PortResult<Box<dyn Follower>> {
+        let follower = KafkaFollower::open(&self.kafka, topics, self.partitions, next)?;
+        Ok(Box::new(follower))
+    }
+
+    fn all_bounds(&self, topics: &[Topic]) -> PortResult<Vec<(u64, u64)>> {
+        self.reader.lock().all_bounds(topics, self.partitions)
     }
 
     fn bounds(&self, topic: Topic, partition: u32) -> PortResult<(u64, u64)> {
@@ -174,17 +175,20 @@ impl Backend for Cluster {
         max: usize,
         sink: &mut dyn FnMut(RecordView<'_>),
     ) -> PortResult<u64> {
-        let mut taken = 0;
-        let mut next = from;
-        self.reader
-            .lock()
-            .read(topic, partition, from, &mut |record| {
-                if taken < max {
-                    taken += 1;
-                    next = record.offset + 1;
-                    sink(record);
-                }
-            })?;
-        Ok(next)
+        self.reader.lock().scan(topic, partition, from, max, sink)
+    }
+}
+
+impl Follower for KafkaFollower {
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<()> {
+        KafkaFollower::poll(self, max, wait, sink)
+    }
+    fn next(&self) -> &[u64] {
+        KafkaFollower::next(self)
     }
 }

@@ -4,19 +4,24 @@ mod api;
 mod backend;
 #[cfg(feature = "kafka")]
 mod cluster;
+mod insight;
+mod letters;
+mod pulse;
 mod replay;
 mod upkeep;
 mod view;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::config::Config;
-use crate::model::{AgentName, Recommendation, Topic, partition_of};
-use crate::ports::{Clock as _, Outgoing, PortResult};
+use crate::http::Question;
+use crate::model::{AgentName, Request, Subject, Topic, derive_hex, partition_of};
+use crate::ports::{Clock as _, Outgoing, PortError, PortResult};
 use crate::runtime::{Standing, SystemClock};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
@@ -57,6 +62,9 @@ pub struct Handle {
     backend: Arc<dyn Backend>,
     workers: Workers,
     view: view::View,
+    insight: insight::Insight,
+    pulse: pulse::Pulse,
+    asked: AtomicU64,
     clock: SystemClock,
 }
 
@@ -88,14 +96,51 @@ impl Handle {
         Ok(published)
     }
 
-    /// Every recommendation, as the topic has it.
-    pub fn recommendations(&self) -> PortResult<Vec<Recommendation>> {
-        self.view.recommendations(&*self.backend)
+    /// Waits until what is durable now is in the view.
+    fn fresh(&self) -> PortResult<()> {
+        self.view.fresh(&*self.backend)
+    }
+
+    /// Publishes a request for each account, under one id, which is returned once all are durable.
+    fn ask(&self, question: &Question) -> PortResult<String> {
+        let at = self.clock.now();
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let id = derive_hex(&[
+            "request",
+            &question.accounts.join(","),
+            question.subject.as_ref().map_or("", Subject::as_str),
+            &at.ms().to_string(),
+            &std::process::id().to_string(),
+            &number.to_string(),
+        ]);
+        let mut records = Vec::new();
+        for account in &question.accounts {
+            let request = Request {
+                id: id.clone(),
+                kind: question.kind,
+                account: account.as_str().into(),
+                subject: question.subject.clone(),
+                at,
+                deadline: at.plus(question.deadline_ms),
+            };
+            let payload = serde_json::to_vec(&request)
+                .map_err(|error| PortError::Fatal(format!("a request has no JSON: {error}")))?;
+            let partitions = self.backend.partitions();
+            let key = Some(account.as_str());
+            records.push(address(Topic::Requests, key, &payload, partitions, at.ms()));
+        }
+        self.backend.publish(&records)?;
+        Ok(id)
     }
 
     /// Why a worker ended, when one did.
     pub fn failure(&self) -> Option<String> {
         self.workers.failure()
+    }
+
+    /// Resolves when a worker has ended on a failure.
+    async fn failed(&self) {
+        self.workers.failed().await;
     }
 }
 
@@ -124,8 +169,19 @@ pub fn address(
     }
 }
 
+/// Why a service that did not fail stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// SIGTERM.
+    Told,
+    /// Ctrl-c.
+    Interrupted,
+    /// A worker ended; stopping the service says why.
+    Failed,
+}
+
 /// Runs the service until it is told to stop (SIGTERM, ctrl-c) or a worker fails for good.
-pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<()> {
+pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     let metrics = Arc::new(Metrics::default());
     let backend = open(config)?;
     let service = Service::start(config, agents, backend, metrics)?;
@@ -134,18 +190,22 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("could not start the HTTP runtime")?;
-    let served = runtime.block_on(api::serve(
-        config,
-        service.handle(),
-        stopping(service.handle()),
-    ));
-    let stopped = service.stop();
+    let (why, stopped) = std::sync::mpsc::sync_channel(1);
+    let handle = service.handle();
+    let stop = async move {
+        // The other end is there as long as the server is.
+        let _ = why.try_send(stopping(handle).await);
+    };
+    let served = runtime.block_on(api::serve(config, service.handle(), stop));
+    // Ends what a stream or a slow request still runs, before the workers it asks are gone.
+    drop(runtime);
+    service.stop()?;
     served?;
-    stopped
+    Ok(stopped.try_recv().unwrap_or(Stopped::Failed))
 }
 
 /// Resolves on SIGTERM, ctrl-c, or when a worker has ended.
-async fn stopping(handle: Arc<Handle>) {
+async fn stopping(handle: Arc<Handle>) -> Stopped {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => {
@@ -154,14 +214,18 @@ async fn stopping(handle: Arc<Handle>) {
             Err(_) => std::future::pending().await,
         }
     };
-    let failed = async {
-        while handle.failure().is_none() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
     tokio::select! {
-        () = terminated => tracing::info!("told to stop"),
-        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
-        () = failed => tracing::error!("a worker ended"),
+        () = terminated => {
+            tracing::info!("told to stop");
+            Stopped::Told
+        }
+        _ = tokio::signal::ctrl_c() => {
+            tracing::info!("interrupted");
+            Stopped::Interrupted
+        }
+        () = handle.failed() => {
+            tracing::error!("a worker ended");
+            Stopped::Failed
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! One thread an agent, and how the rest of the process talks to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use crate::adapters::embedded::Embedded;
 use crate::agents::Agent;
 use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
@@ -34,7 +34,8 @@ struct Question {
 #[derive(Default)]
 pub struct Workers {
     inboxes: Vec<(AgentName, Mutex<Sender<Question>>)>,
-    failure: Arc<Mutex<Option<String>>>,
+    /// Why the first worker that failed did.
+    failure: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Workers {
@@ -59,7 +60,19 @@ impl Workers {
 
     /// Why a worker ended, when one did.
     pub fn failure(&self) -> Option<String> {
-        self.failure.lock().clone()
+        self.failure.borrow().clone()
+    }
+
+    /// Resolves when a worker has ended on a failure.
+    pub async fn failed(&self) {
+        let mut failure = self.failure.subscribe();
+        // An error would mean that the sender, which is ours, is gone.
+        let _ = failure.wait_for(Option::is_some).await;
+    }
+
+    /// Whether this process runs the agent.
+    pub fn runs(&self, agent: AgentName) -> bool {
+        self.inboxes.iter().any(|(name, _)| *name == agent)
     }
 }
 
@@ -67,7 +80,8 @@ impl Workers {
 pub struct Service {
     handle: Arc<Handle>,
     threads: Vec<(AgentName, JoinHandle<()>)>,
-    upkeep: Option<JoinHandle<()>>,
+    /// Threads besides the workers, woken to stop.
+    helpers: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -99,21 +113,36 @@ impl Service {
             };
             threads.push((*name, thread));
         }
-        let upkeep = match backend.embedded() {
-            Some(db) => Some(upkeep(db.clone(), agents.to_vec(), Arc::clone(&stop))?),
-            None => None,
-        };
+        let mut helpers = Vec::new();
+        if let Some(db) = backend.embedded() {
+            let (db, agents, stop) = (db.clone(), agents.to_vec(), Arc::clone(&stop));
+            helpers.push(helper("upkeep", move || {
+                super::upkeep::rounds(&db, &agents, &stop);
+            })?);
+        }
         let handle = Arc::new(Handle {
             metrics,
-            view: super::view::View::new(backend.partitions()),
+            view: super::view::View::new(),
+            insight: super::insight::Insight::new(backend.store()?, backend.partitions()),
+            pulse: super::pulse::Pulse::default(),
+            asked: AtomicU64::new(0),
             backend,
             workers,
             clock: SystemClock::default(),
         });
+        let (shared, told) = (Arc::clone(&handle), Arc::clone(&stop));
+        helpers.push(helper("view", move || {
+            shared.view.follow(&*shared.backend, &told);
+        })?);
+        let (shared, told) = (Arc::clone(&handle), Arc::clone(&stop));
+        helpers.push(helper("pulse", move || {
+            let open = |agent| shared.view.open_findings(agent);
+            shared.pulse.beat(&shared.metrics, &open, &told);
+        })?);
         Ok(Self {
             handle,
             threads,
-            upkeep,
+            helpers,
             stop,
         })
     }
@@ -126,10 +155,11 @@ impl Service {
     /// Stops every worker after a last checkpoint; an error when one had failed.
     pub fn stop(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Release);
-        if let Some(upkeep) = self.upkeep {
-            upkeep.thread().unpark();
-            if upkeep.join().is_err() {
-                tracing::error!("the upkeep thread ended in a panic; this is a bug");
+        for helper in self.helpers {
+            let name = helper.thread().name().unwrap_or_default().to_owned();
+            helper.thread().unpark();
+            if helper.join().is_err() {
+                tracing::error!("the {name} thread ended in a panic; this is a bug");
             }
         }
         for (agent, thread) in self.threads {
@@ -146,15 +176,11 @@ impl Service {
     }
 }
 
-fn upkeep(
-    db: Embedded,
-    agents: Vec<AgentName>,
-    stop: Arc<AtomicBool>,
-) -> anyhow::Result<JoinHandle<()>> {
+fn helper(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     std::thread::Builder::new()
-        .name("upkeep".to_owned())
-        .spawn(move || super::upkeep::rounds(&db, &agents, &stop))
-        .context("could not start the upkeep thread")
+        .name(name.to_owned())
+        .spawn(work)
+        .with_context(|| format!("could not start the {name} thread"))
 }
 
 /// The runtime's options from the configuration.
@@ -180,7 +206,7 @@ struct Spawn<'a> {
     metrics: &'a Arc<Metrics>,
     options: Options,
     stop: Arc<AtomicBool>,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<watch::Sender<Option<String>>>,
     questions: Receiver<Question>,
 }
 
@@ -203,9 +229,11 @@ impl Spawn<'_> {
             .spawn(move || {
                 if let Err(error) = work(worker, &stop, &questions, wait) {
                     tracing::error!(agent = %spec.name, %error, "worker ended");
-                    failure
-                        .lock()
-                        .get_or_insert(format!("{}: {error}", spec.name));
+                    failure.send_if_modified(|first| {
+                        let fresh = first.is_none();
+                        first.get_or_insert(format!("{}: {error}", spec.name));
+                        fresh
+                    });
                 }
             })
             .with_context(|| format!("could not start the {} thread", spec.name))

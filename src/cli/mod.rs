@@ -108,6 +108,8 @@ enum Ended {
     Wanting,
     /// `--fail-on` met its severity.
     Found,
+    /// Ctrl-c.
+    Interrupted,
 }
 
 /// Runs the command of the process's arguments.
@@ -122,6 +124,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Wanting) => ExitCode::from(1),
         Ok(Ended::Found) => ExitCode::from(3),
+        Ok(Ended::Interrupted) => ExitCode::from(130),
         // The reader has seen enough: `skyherd rules | head`.
         Err(error) if output::reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -150,8 +153,10 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
             } else {
                 &args.agents
             };
-            crate::app::run(&config, agents)?;
-            Ok(Ended::Well)
+            Ok(match crate::app::run(&config, agents)? {
+                crate::app::Stopped::Interrupted => Ended::Interrupted,
+                _ => Ended::Well,
+            })
         }
         Command::Replay(args) => replay::replay(args, &config, output),
         Command::Demo(args) => replay::demo(args, &config, output),

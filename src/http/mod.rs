@@ -1,27 +1,56 @@
-//! What operators and programs without a Kafka client see: metrics, health, a small JSON API.
+//! What operators, browsers and programs without a Kafka client see: metrics, health, a JSON API
+//! and a live stream.
 //!
-//! Knows nothing of agents, adapters or the runtime: they stand behind [`Service`].
+//! Knows nothing of agents, adapters or the runtime: they stand behind [`Service`]. Each resource
+//! is a file: its types, its handlers, and its routes as data, of which router and `OpenAPI`
+//! document are made.
 
 mod access;
-mod api;
+mod agents;
+mod asyncapi;
 mod console;
+mod dead_letters;
+mod endpoint;
+mod extract;
+mod feed;
+mod findings;
+mod openapi;
+mod ops;
+mod page;
 mod problem;
+mod recommendations;
+mod requests;
+mod rules;
+mod stream;
+mod subjects;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
 pub use access::{Access, Credential};
-pub use api::open_to_all;
+pub use agents::{AgentRow, Rate, SeriesMetric};
+pub use asyncapi::asyncapi;
 pub use console::FILES as CONSOLE_FILES;
+pub use dead_letters::{
+    DeadLetterRow, DeadLetterStory, Encoding, Mark, MarkKind, Replayed, home_of,
+};
+pub use feed::{Change, EVENTS_MAX, Feed, Position, Since};
+pub use findings::FindingStory;
+pub use openapi::openapi;
+pub use ops::open_to_all;
+pub use page::LIMIT_MAX;
 pub use problem::Problem;
+pub use recommendations::{FlowStep, HistoryStep, RecommendationStory, Stage};
+pub use requests::{ACCOUNTS_MAX, AccountAnswer, AskedAgent, Question, RequestRow, RequestState};
+pub use stream::STREAMS_MAX;
+pub use subjects::{AgentMemory, KnownSubject, Observed, RuleAnswer, RuleVerdict, Series};
 
-use crate::model::{Recommendation, Topic, Undecodable};
+use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
 use crate::ports::{PortResult, TaskId};
 use crate::telemetry::{Metrics, Signal};
 
@@ -101,7 +130,43 @@ pub trait Service: Send + Sync + 'static {
     /// returned once the record is durable.
     fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32>;
     /// Every recommendation row, in any order.
-    fn recommendations(&self) -> PortResult<Vec<Recommendation>>;
+    fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>>;
+    /// One recommendation with what led to it.
+    fn recommendation(&self, id: &str) -> PortResult<Option<RecommendationStory>>;
+    /// Every finding row, in any order.
+    fn findings(&self) -> PortResult<Vec<Arc<Finding>>>;
+    /// One finding with what led to it.
+    fn finding(&self, id: &str) -> PortResult<Option<FindingStory>>;
+    /// Every resource some agent remembers, in order.
+    fn subjects(&self) -> PortResult<Arc<Vec<KnownSubject>>>;
+    /// What each agent remembers of a resource.
+    fn memory(&self, subject: &Subject) -> PortResult<Vec<AgentMemory>>;
+    /// What happened to a resource's findings, newest first.
+    fn history(&self, subject: &Subject) -> PortResult<Vec<HistoryStep>>;
+    /// What each rule, or the one of that id, says of a resource.
+    fn why(&self, subject: &Subject, rule: Option<&str>) -> PortResult<Vec<RuleAnswer>>;
+    /// How every agent does.
+    fn agents(&self) -> PortResult<Vec<AgentRow>>;
+    /// The last 24 hours of a metric, oldest first.
+    fn series(&self, agent: AgentName, metric: SeriesMetric) -> Vec<(i64, f64)>;
+    /// Records a second between agents and topics.
+    fn rates(&self) -> Vec<Rate>;
+    /// Every dead letter that was not dropped, in any order.
+    fn dead_letters(&self) -> PortResult<Vec<Arc<DeadLetterRow>>>;
+    /// One dead letter with its payload, dropped or not.
+    fn dead_letter(&self, partition: u32, offset: u64) -> PortResult<Option<DeadLetterStory>>;
+    /// Sends a dead letter back to its topic; durable when it returns.
+    fn replay(&self, partition: u32, offset: u64, by: &str) -> PortResult<Replayed>;
+    /// Marks a dead letter dropped; durable when it returns.
+    fn forget(&self, partition: u32, offset: u64, by: &str) -> PortResult<Mark>;
+    /// Publishes a request; returns its id once it is durable.
+    fn ask(&self, question: &Question) -> PortResult<String>;
+    /// Requests asked lately, in any order.
+    fn requests(&self) -> PortResult<Vec<Arc<RequestRow>>>;
+    /// One request.
+    fn request(&self, id: &str) -> PortResult<Option<Arc<RequestRow>>>;
+    /// What changed lately.
+    fn feed(&self) -> &Feed;
     /// Partitions of every topic.
     fn partitions(&self) -> u32;
     /// At most `limit` records of a partition from `from` on.
@@ -115,6 +180,34 @@ struct Shared {
     service: Arc<dyn Service>,
     access: Arc<Access>,
     publishing: Arc<tokio::sync::Semaphore>,
+    streaming: Arc<tokio::sync::Semaphore>,
+}
+
+/// Every route.
+fn endpoints() -> Vec<endpoint::Endpoint> {
+    [
+        ops::endpoints(),
+        recommendations::endpoints(),
+        findings::endpoints(),
+        subjects::endpoints(),
+        agents::endpoints(),
+        rules::endpoints(),
+        dead_letters::endpoints(),
+        requests::endpoints(),
+        stream::endpoints(),
+        openapi::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Method and path of every route, as documents tell them.
+pub fn routes() -> Vec<(&'static str, &'static str)> {
+    endpoints()
+        .iter()
+        .map(|endpoint| (endpoint.method, endpoint.path))
+        .collect()
 }
 
 /// The API as a router, for [`serve`] and for tests in process.
@@ -123,14 +216,13 @@ pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
         service,
         access: Arc::new(access),
         publishing: Arc::new(tokio::sync::Semaphore::new(PUBLISHING_MAX)),
+        streaming: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
     };
-    Router::new()
-        .route("/metrics", get(api::metrics))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
-        .route("/api/v1/events", post(api::publish))
-        .route("/api/v1/recommendations", get(api::recommendations))
-        .route("/api/v1/topics/{topic}/records", get(api::records))
+    let mut router = Router::new();
+    for endpoint in endpoints() {
+        router = router.route(endpoint.path, endpoint.handler);
+    }
+    router
         .fallback(|| async { Problem::NOT_FOUND.into_response() })
         .method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -155,19 +247,14 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
 }
 
 async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    const ROUTES: [&str; 8] = [
-        console::ROUTES[0],
-        console::ROUTES[1],
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/api/v1/events",
-        "/api/v1/recommendations",
-        "/api/v1/topics/{topic}/records",
-    ];
+    static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let api = routes().into_iter().map(|(_, path)| path);
+        api.chain(console::ROUTES).collect()
+    });
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = ROUTES
-        .into_iter()
+    let route = PATHS
+        .iter()
+        .copied()
         .find(|route| matched.as_ref().is_some_and(|path| path.as_str() == *route))
         .unwrap_or("other");
     let response = next.run(request).await;

@@ -30,14 +30,16 @@ const fn kind(status: u16, code: &'static str, title: &'static str, hint: &'stat
 
 #[rustfmt::skip]
 impl Problem {
-    pub(super) const NOT_FOUND: Self = kind(404, "not_found", "there is no such route", "GET /healthz, /readyz, /metrics, /api/v1/recommendations; POST /api/v1/events");
-    pub(super) const METHOD: Self = kind(405, "method_not_allowed", "the route takes another method", "GET reads; POST /api/v1/events publishes");
+    pub(super) const NOT_FOUND: Self = kind(404, "not_found", "there is no such route", "GET /api/v1/openapi.json lists every route");
+    pub(super) const METHOD: Self = kind(405, "method_not_allowed", "the route takes another method", "the header Allow names the methods it takes");
+    pub(super) const NO_SUCH: Self = kind(404, "no_such_thing", "there is no such thing", "the lists under /api/v1 name what there is");
+    pub(super) const BODY: Self = kind(422, "bad_body", "the body is not what is taken here", "GET /api/v1/openapi.json says what is");
     pub(super) const SLOW: Self = kind(408, "too_slow", "the request took too long", "send the body at once, or try again");
     pub(super) const TOKEN_MISSING: Self = kind(401, "token_missing", "a bearer token is needed", "send `Authorization: Bearer TOKEN`");
     pub(super) const TOKEN_UNKNOWN: Self = kind(401, "token_unknown", "the bearer token does not count", "it is unknown or expired; `skyherd token NAME` makes one");
     pub(super) const FORBIDDEN: Self = kind(403, "forbidden", "the token does not allow this", "use a token with role write and this account");
     pub(super) const FOREIGN: Self = kind(403, "foreign_origin", "browsers of other sites may not use the open API", "configure a token, or call by the address 127.0.0.1 without an Origin header");
-    pub(super) const QUERY: Self = kind(400, "bad_query", "the query cannot be read", "see the API table in the README");
+    pub(super) const QUERY: Self = kind(400, "bad_query", "the query cannot be read", "GET /api/v1/openapi.json lists every parameter");
     pub(super) const TOPIC: Self = kind(404, "unknown_topic", "there is no such topic", "`skyherd topics list` names them");
     pub(super) const TOPIC_CLOSED: Self = kind(403, "topic_closed", "only agents write this topic", "publish to aws.metrics, aws.events, aws.inventory, aws.billing, requests or approvals");
     pub(super) const MEDIA: Self = kind(415, "not_json", "the body is not declared as JSON", "send `Content-Type: application/json`");

@@ -147,19 +147,25 @@ impl Recommendation {
     /// The order of tables, most urgent first: critical rows the security agent speaks in, then
     /// score, then the smaller effort, the older, and the id, so that no two rows are equal.
     pub fn rank(&self, other: &Self) -> Ordering {
-        let critical = |row: &Self| {
-            row.severity == Severity::Critical
-                && row
-                    .why
-                    .iter()
-                    .any(|(agent, _)| *agent == AgentName::Security)
-        };
-        critical(other)
-            .cmp(&critical(self))
-            .then_with(|| other.priority.score.total_cmp(&self.priority.score))
-            .then_with(|| effort(self.action).cmp(&effort(other.action)))
-            .then_with(|| self.opened_at.cmp(&other.opened_at))
+        let (calm, score, effort, opened) = self.rank_key();
+        let (other_calm, other_score, other_effort, other_opened) = other.rank_key();
+        calm.cmp(&other_calm)
+            .then_with(|| other_score.total_cmp(&score))
+            .then_with(|| effort.cmp(&other_effort))
+            .then_with(|| opened.cmp(&other_opened))
             .then_with(|| self.id.cmp(&other.id))
+    }
+
+    /// What [`Recommendation::rank`] compares before the id: whether it is no critical matter of
+    /// security, score (larger first), effort, age.
+    pub fn rank_key(&self) -> (bool, f64, u8, Timestamp) {
+        let critical = self.severity == Severity::Critical
+            && self
+                .why
+                .iter()
+                .any(|(agent, _)| *agent == AgentName::Security);
+        let score = self.priority.score;
+        (!critical, score, effort(self.action), self.opened_at)
     }
 }
 

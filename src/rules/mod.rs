@@ -255,6 +255,54 @@ pub fn proposal<const N: usize>(
     }
 }
 
+/// The number a rule decides by, for "why is there nothing": what it is, and from where on the
+/// rule would find something.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measure {
+    /// What was measured, for a person.
+    pub what: &'static str,
+    /// What it is.
+    pub measured: f64,
+    /// From where on the rule finds something.
+    pub threshold: f64,
+    /// What both are counted in.
+    pub unit: &'static str,
+    /// Whether the rule looks for values at or above the threshold, rather than below it.
+    pub above: bool,
+}
+
+impl Measure {
+    /// A value that is too high at or above `threshold`.
+    pub fn above(what: &'static str, measured: f64, threshold: f64, unit: &'static str) -> Self {
+        Self {
+            what,
+            measured,
+            threshold,
+            unit,
+            above: true,
+        }
+    }
+    /// A value that is too low below `threshold`.
+    pub fn below(what: &'static str, measured: f64, threshold: f64, unit: &'static str) -> Self {
+        Self {
+            above: false,
+            ..Self::above(what, measured, threshold, unit)
+        }
+    }
+    /// How far the value is on the harmless side; zero or less when it is not.
+    pub fn distance(&self) -> f64 {
+        if self.above {
+            self.threshold - self.measured
+        } else {
+            self.measured - self.threshold
+        }
+    }
+    /// Whether the value is on the harmless side.
+    pub fn short(&self) -> bool {
+        self.distance() > 0.0 || (!self.above && self.measured >= self.threshold)
+    }
+}
+
 /// A condition to look for.
 pub trait Rule: Send + Sync {
     /// What it is.
@@ -265,6 +313,12 @@ pub trait Rule: Send + Sync {
 
     /// When the verdict may change with no new fact.
     fn wake_at(&self, _case: &Case<'_>) -> Option<Timestamp> {
+        None
+    }
+
+    /// What the verdict hangs on, as far as it is a number: of several the one that keeps the
+    /// rule from finding something. Asked by people only, never in the flow.
+    fn measure(&self, _case: &Case<'_>) -> Option<Measure> {
         None
     }
 

@@ -8,7 +8,7 @@ use crate::telemetry::Signal;
 
 use super::NOTE_HOPS_MAX;
 use super::codec::{CodecError, decode_state};
-use super::intake::HEADER_TRACE;
+use super::intake::{HEADER_CAUSE, HEADER_TRACE};
 use super::task::{Content, Entry, Notes, Planned, Stage, Task};
 use super::worker::Shared;
 
@@ -257,6 +257,10 @@ pub(super) fn publish<A: Agent>(
     let mut headers = crate::model::cloud_event_headers(message, shared.spec.name);
     if let Some(trace) = task.notes.as_ref().and_then(|notes| notes.trace.as_ref()) {
         headers.push((HEADER_TRACE.to_owned(), trace.to_vec()));
+    }
+    if let Some((topic, next)) = task.notes.as_ref().and_then(|notes| notes.position) {
+        let cause = format!("{topic}/{}/{}", task.id.partition, next.saturating_sub(1));
+        headers.push((HEADER_CAUSE.to_owned(), cause.into_bytes()));
     }
     let tombstone = matches!(message, Message::Tombstone(..));
     task.outputs.push_back(Outgoing {

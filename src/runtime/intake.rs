@@ -14,6 +14,9 @@ use super::{FOREIGN_ROWS_MAX, echo};
 
 /// Header of a forwarded record: `<topic>/<partition>/<offset>` where it first stood.
 pub const HEADER_ORIGIN: &str = "skyherd_origin";
+/// Header of a published row: `<topic>/<partition>/<offset>` of the record that led to it; absent
+/// when time alone did.
+pub const HEADER_CAUSE: &str = "skyherd_cause";
 /// Header of a dead letter: why it could not be decoded.
 pub const HEADER_REASON: &str = "skyherd_reason";
 /// Header of a dead letter: the topic it stood in.

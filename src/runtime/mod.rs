@@ -34,7 +34,7 @@ pub use clock::SystemClock;
 pub use codec::{CodecError, decode_state, encode_state};
 pub use failpoint::{Failpoint, Point};
 pub use intake::{
-    HEADER_ORIGIN, HEADER_REASON, HEADER_SOURCE_OFFSET, HEADER_SOURCE_PARTITION,
+    HEADER_CAUSE, HEADER_ORIGIN, HEADER_REASON, HEADER_SOURCE_OFFSET, HEADER_SOURCE_PARTITION,
     HEADER_SOURCE_TOPIC,
 };
 pub use meta::TaskMeta;

@@ -14,7 +14,7 @@ use super::specs::{Id, MetricKind, SPECS, dead_letter_label, ignored_label};
 use crate::model::{AgentName, Topic};
 
 /// One registered metric.
-enum Family {
+pub(super) enum Family {
     Counter(IntCounterVec),
     Gauge(GaugeVec),
     Histogram(HistogramVec),
@@ -99,6 +99,10 @@ impl Metrics {
         };
         metrics.set(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
         metrics
+    }
+
+    pub(super) fn family(&self, id: Id) -> &Family {
+        &self.families[id as usize]
     }
 
     /// Everything in Prometheus' text form, version 0.0.4.

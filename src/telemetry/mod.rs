@@ -5,10 +5,12 @@
 
 mod logs;
 mod metrics;
+mod sample;
 mod specs;
 
 pub use logs::{colours, start_logs};
 pub use metrics::Metrics;
+pub use sample::{AgentSample, Buckets};
 pub use specs::{MetricKind, MetricSpec, SPECS};
 
 use crate::model::{AgentName, Topic};

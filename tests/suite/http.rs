@@ -6,10 +6,14 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use skyherd::app;
 use skyherd::http::{
-    Access, BODY_BYTES_MAX, Credential, Inspected, Service, Stored, Stretch, TaskStatus, router,
-    serve,
+    Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
+    Feed, FindingStory, HistoryStep, Inspected, KnownSubject, Mark, Question, Rate,
+    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Stored, Stretch,
+    TaskStatus, router, serve,
 };
-use skyherd::model::{AgentName, Recommendation, Timestamp, Topic, Undecodable, partition_of};
+use skyherd::model::{
+    AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
+};
 use skyherd::ports::{PortError, PortResult, TaskId};
 use skyherd::telemetry::Metrics;
 
@@ -17,13 +21,26 @@ const PARTITIONS: u32 = 8;
 const ACCOUNT: &str = "111122223333";
 
 /// What the API stands before: everything is set by the test.
-#[derive(Default)]
 struct World {
     metrics: Metrics,
+    feed: Feed,
     tasks: Mutex<Vec<TaskStatus>>,
     published: Mutex<Vec<(Topic, String, Vec<u8>)>>,
     rows: Mutex<Vec<Recommendation>>,
     down: Mutex<bool>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            metrics: Metrics::default(),
+            feed: Feed::new(1),
+            tasks: Mutex::default(),
+            published: Mutex::default(),
+            rows: Mutex::default(),
+            down: Mutex::default(),
+        }
+    }
 }
 
 impl Service for World {
@@ -44,8 +61,62 @@ impl Service for World {
         self.published.lock().push(record);
         Ok(partition_of(account, PARTITIONS))
     }
-    fn recommendations(&self) -> PortResult<Vec<Recommendation>> {
-        Ok(self.rows.lock().clone())
+    fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
+        Ok(self.rows.lock().iter().cloned().map(Arc::new).collect())
+    }
+    fn recommendation(&self, _id: &str) -> PortResult<Option<RecommendationStory>> {
+        Ok(None)
+    }
+    fn findings(&self) -> PortResult<Vec<Arc<Finding>>> {
+        Ok(Vec::new())
+    }
+    fn finding(&self, _id: &str) -> PortResult<Option<FindingStory>> {
+        Ok(None)
+    }
+    fn subjects(&self) -> PortResult<Arc<Vec<KnownSubject>>> {
+        Ok(Arc::default())
+    }
+    fn memory(&self, _subject: &Subject) -> PortResult<Vec<AgentMemory>> {
+        Ok(Vec::new())
+    }
+    fn history(&self, _subject: &Subject) -> PortResult<Vec<HistoryStep>> {
+        Ok(Vec::new())
+    }
+    fn why(&self, _subject: &Subject, _rule: Option<&str>) -> PortResult<Vec<RuleAnswer>> {
+        Ok(Vec::new())
+    }
+    fn agents(&self) -> PortResult<Vec<AgentRow>> {
+        Ok(Vec::new())
+    }
+    fn series(&self, _agent: AgentName, _metric: SeriesMetric) -> Vec<(i64, f64)> {
+        Vec::new()
+    }
+    fn rates(&self) -> Vec<Rate> {
+        Vec::new()
+    }
+    fn dead_letters(&self) -> PortResult<Vec<Arc<DeadLetterRow>>> {
+        Ok(Vec::new())
+    }
+    fn dead_letter(&self, _: u32, _: u64) -> PortResult<Option<DeadLetterStory>> {
+        Ok(None)
+    }
+    fn replay(&self, _: u32, _: u64, _: &str) -> PortResult<Replayed> {
+        Err(PortError::Transient("nothing to replay".into()))
+    }
+    fn forget(&self, _: u32, _: u64, _: &str) -> PortResult<Mark> {
+        Err(PortError::Transient("nothing to drop".into()))
+    }
+    fn ask(&self, _question: &Question) -> PortResult<String> {
+        Err(PortError::Transient("nobody to ask".into()))
+    }
+    fn requests(&self) -> PortResult<Vec<Arc<RequestRow>>> {
+        Ok(Vec::new())
+    }
+    fn request(&self, _id: &str) -> PortResult<Option<Arc<RequestRow>>> {
+        Ok(None)
+    }
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
     fn partitions(&self) -> u32 {
         PARTITIONS
@@ -450,7 +521,7 @@ fn a_topic_can_be_read_on_from_where_one_was() {
     );
     assert_eq!(record["payload"]["source"], json!("aws.ec2"));
     let beyond = "/api/v1/topics/aws.events/records?partition=8";
-    assert_eq!(api.get(beyond, &[]).0, 400);
+    assert_eq!(api.get(beyond, &[]).0, 404);
 }
 
 #[test]

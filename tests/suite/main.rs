@@ -5,6 +5,7 @@
     reason = "tests panic rather than return errors"
 )]
 
+mod api;
 mod cli;
 #[cfg(feature = "kafka")]
 mod cluster;

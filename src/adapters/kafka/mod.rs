@@ -14,6 +14,7 @@
 mod assignment;
 mod context;
 mod error;
+mod follower;
 mod log;
 mod member;
 mod offsets;
@@ -23,6 +24,7 @@ mod reader;
 mod record;
 pub mod topics;
 
+pub use follower::KafkaFollower;
 pub use member::KafkaLog;
 pub use offsets::{check_partitions, partition_counts};
 pub use options::{

@@ -18,7 +18,7 @@ use crate::ports::{PortError, PortResult, RecordView};
 /// Longest wait for the next record before a read is given up.
 const NEXT_WITHIN: Duration = Duration::from_secs(20);
 
-struct Quiet;
+pub(super) struct Quiet;
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log(level, facility, text);
@@ -67,12 +67,42 @@ impl KafkaReader {
         Ok((found.low as u64, found.high as u64))
     }
 
+    /// First offset and end of every partition of `topics`, topic by topic.
+    pub fn all_bounds(&self, topics: &[Topic], partitions: u32) -> PortResult<Vec<(u64, u64)>> {
+        let names: Vec<String> = topics
+            .iter()
+            .map(|topic| self.options.topic_name(*topic))
+            .collect();
+        let places: Vec<(&str, u32)> = names
+            .iter()
+            .flat_map(|name| (0..partitions).map(|partition| (name.as_str(), partition)))
+            .collect();
+        let all = bounds(&self.consumer, &places)?;
+        let found = places.iter().map(|(name, partition)| {
+            let found = all.get(&((*name).to_owned(), *partition));
+            found.map_or((0, 0), |bounds| (bounds.low as u64, bounds.high as u64))
+        });
+        Ok(found.collect())
+    }
+
     /// See [`crate::ports::Log::read`]. A `from` beyond the end reads nothing and returns the end.
     pub fn read(
         &self,
         topic: Topic,
         partition: u32,
         from: u64,
+        sink: &mut dyn FnMut(RecordView<'_>),
+    ) -> PortResult<u64> {
+        self.scan(topic, partition, from, usize::MAX, sink)
+    }
+
+    /// As [`KafkaReader::read`], but hands over at most `max` records and returns where to go on.
+    pub fn scan(
+        &self,
+        topic: Topic,
+        partition: u32,
+        from: u64,
+        max: usize,
         sink: &mut dyn FnMut(RecordView<'_>),
     ) -> PortResult<u64> {
         let name = self.options.topic_name(topic);
@@ -91,38 +121,45 @@ impl KafkaReader {
         list.add_partition_offset(&name, partition as i32, Offset::Offset(first))
             .and_then(|()| self.consumer.assign(&list))
             .map_err(|error| port_error(&doing, &error))?;
-        let read = self.read_to(topic, partition, bounds.high, &doing, sink);
+        let wanted = (bounds.high, max);
+        let read = self.read_to((topic, partition), wanted, &doing, sink);
         self.consumer
             .unassign()
             .map_err(|error| port_error(&doing, &error))?;
-        read?;
-        Ok(bounds.high as u64)
+        Ok(read?.unwrap_or(bounds.high as u64))
     }
 
+    /// Reads to `end`, or until `max` were handed over and there may be more: then says where.
     fn read_to(
         &self,
-        topic: Topic,
-        partition: u32,
-        end: i64,
+        (topic, partition): (Topic, u32),
+        (end, max): (i64, usize),
         doing: &str,
         sink: &mut dyn FnMut(RecordView<'_>),
-    ) -> PortResult<()> {
+    ) -> PortResult<Option<u64>> {
+        let mut taken = 0;
         let mut deadline = Instant::now() + NEXT_WITHIN;
         while Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.consumer.poll(left) {
                 Some(Ok(message)) => {
                     if message.offset() >= end {
-                        return Ok(());
+                        return Ok(None);
                     }
                     show(&message, topic, sink);
+                    taken += 1;
                     if message.offset() + 1 >= end {
-                        return Ok(());
+                        return Ok(None);
+                    }
+                    if taken == max {
+                        return Ok(Some(message.offset() as u64 + 1));
                     }
                     deadline = Instant::now() + NEXT_WITHIN;
                 }
                 // What stands between the last record and the end is never shown.
-                Some(Err(KafkaError::PartitionEOF(at))) if at == partition as i32 => return Ok(()),
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition as i32 => {
+                    return Ok(None);
+                }
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     // Cut at its start while it was read: the caller begins anew.
                     Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {

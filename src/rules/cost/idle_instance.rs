@@ -1,7 +1,9 @@
 #![doc = include_str!("idle_instance.md")]
 
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity};
-use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, prices, proposal};
+use crate::rules::{
+    Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, prices, proposal,
+};
 
 pub(super) const CPU: Metric = Metric {
     namespace: "AWS/EC2",
@@ -100,6 +102,40 @@ impl Rule for IdleInstance {
             return Verdict::Silent;
         }
         Verdict::found(Self::found(case, peak, busiest, hours))
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let (first, last) = (case.as_of.day() - WINDOW_DAYS + 1, case.as_of.day());
+        let cpu = case.series(CPU)?.days(first, last);
+        let peak = cpu
+            .iter()
+            .map(|(_, day)| f64::from(day.max))
+            .fold(0.0, f64::max);
+        if peak >= CPU_MAX {
+            return Some(Measure::below("peak CPU in 14 days", peak, CPU_MAX, "%"));
+        }
+        let (inward, outward) = (case.series(NETWORK_IN)?, case.series(NETWORK_OUT)?);
+        let outward = outward.days(first, last);
+        let busiest = inward
+            .days(first, last)
+            .iter()
+            .map(|(day, inward)| {
+                let out = outward.iter().find(|(other, _)| other == day);
+                inward.sum + out.map_or(0.0, |(_, out)| out.sum)
+            })
+            .fold(0.0, f64::max);
+        if busiest >= NETWORK_DAY_MAX {
+            let (busiest, least) = (busiest / 1.0e6, NETWORK_DAY_MAX / 1.0e6);
+            return Some(Measure::below(
+                "network on the busiest day",
+                busiest,
+                least,
+                "MB",
+            ));
+        }
+        let hours: u32 = cpu.iter().map(|(_, day)| day.hours()).sum();
+        let (hours, least) = (f64::from(hours), f64::from(HOURS_MIN));
+        Some(Measure::above("hours of data", hours, least, "h"))
     }
 }
 

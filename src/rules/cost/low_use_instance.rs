@@ -2,7 +2,7 @@
 
 use super::idle_instance::{CPU, NETWORK_DAY_MAX, NETWORK_IN, NETWORK_OUT, WINDOW_DAYS};
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Proposal, Severity};
-use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
 
 /// Daily average CPU of a day of low use, percent (Trusted Advisor's check).
 const CPU_AVERAGE_MAX: f64 = 10.0;
@@ -102,6 +102,28 @@ impl Rule for LowUseInstance {
             .confidence(0.6)
             .propose(rightsize),
         )
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let (first, last) = (case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1);
+        let (inward, outward) = (case.series(NETWORK_IN)?, case.series(NETWORK_OUT)?);
+        let (inward, outward) = (inward.days(first, last), outward.days(first, last));
+        let sum = |days: &[(i64, crate::rules::stats::Total)], day: i64| {
+            let found = days.iter().find(|(other, _)| *other == day);
+            found.map_or(0.0, |(_, total)| total.sum)
+        };
+        let low = case
+            .series(CPU)?
+            .days(first, last)
+            .iter()
+            .filter(|(day, total)| {
+                total.hours() >= HOURS_MIN
+                    && total.average() <= CPU_AVERAGE_MAX
+                    && sum(&inward, *day) + sum(&outward, *day) <= NETWORK_DAY_MAX
+            })
+            .count();
+        let (low, wanted) = (low as f64, LOW_DAYS as f64);
+        Some(Measure::above("days of low use in 14", low, wanted, "days"))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::model::{ActionKind, AgentName, Severity, Timestamp};
 use crate::rules::spend::{Spend, end_of, usd};
 use crate::rules::stats::median;
-use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Needs, Rule, Verdict, evidence, proposal};
 
 /// Days compared with (catalogue).
 const WINDOW_DAYS: i64 = 28;
@@ -160,5 +160,19 @@ impl Rule for SpendAnomaly {
 
     fn wake_at(&self, case: &Case<'_>) -> Option<Timestamp> {
         Some(end_of(case.memory.spend.as_ref()?.newest()?).plus(COMPLETE_MS))
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let spend = case.memory.spend.as_ref()?;
+        let newest = Comparison::of(spend, spend.newest()?)?;
+        let least = IMPACT_USD
+            .max(newest.band)
+            .max(IMPACT_PART * newest.expected);
+        Some(Measure::above(
+            "spend of the newest day above what was expected",
+            newest.impact(),
+            least,
+            "USD",
+        ))
     }
 }

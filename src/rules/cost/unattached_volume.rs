@@ -1,7 +1,7 @@
 #![doc = include_str!("unattached_volume.md")]
 
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity, Timestamp};
-use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
 
 /// Unattached for this long (Compute Optimizer: 32 days).
 const UNATTACHED_MS: i64 = 32 * Timestamp::DAY;
@@ -90,5 +90,16 @@ impl Rule for UnattachedVolume {
 
     fn wake_at(&self, case: &Case<'_>) -> Option<Timestamp> {
         Some(Self::since(case)?.plus(UNATTACHED_MS))
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let days = |ms: i64| ms as f64 / Timestamp::DAY as f64;
+        let apart = days(case.now.since(Self::since(case)?));
+        Some(Measure::above(
+            "attached to nothing for",
+            apart,
+            days(UNATTACHED_MS),
+            "days",
+        ))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{ActionKind, AgentName, ItemKind, Severity, Timestamp};
 use crate::rules::stats::Point;
-use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
 
 const BALANCE: Metric = Metric {
     namespace: "AWS/EBS",
@@ -74,5 +74,14 @@ impl Rule for BurstExhausted {
                 [("from", from), ("to", "gp3".into())],
             )),
         )
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let class = case.thing().map(|volume| volume.class.as_str());
+        if class.is_some_and(|class| !BURSTING.contains(&class)) {
+            return None;
+        }
+        let balance = case.series(BALANCE)?.newest()?.average();
+        Some(Measure::below("burst balance", balance, LOW_PERCENT, "%"))
     }
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("credits_exhausted.md")]
 
 use crate::model::{ActionKind, AgentName, ItemKind, Severity, Timestamp};
-use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
 
 const BALANCE: Metric = Metric {
     namespace: "AWS/EC2",
@@ -101,6 +101,17 @@ impl Rule for CreditsExhausted {
                 format!("{low:.1}"),
                 case.as_of,
             ),
+        ))
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let most = credits_max(&case.thing()?.class)?;
+        let balance = case.series(BALANCE)?.newest()?.average();
+        Some(Measure::below(
+            "credit balance",
+            balance,
+            LOW_PART * most,
+            "credits",
         ))
     }
 }

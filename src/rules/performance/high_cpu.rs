@@ -2,7 +2,7 @@
 
 use crate::model::{ActionKind, AgentName, Severity, Timestamp};
 use crate::rules::stats::{Point, View};
-use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
 
 const CPU: Metric = Metric {
     namespace: "AWS/EC2",
@@ -100,6 +100,12 @@ impl Rule for HighCpu {
         } else {
             Verdict::Clear
         }
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let view = case.series(CPU)?;
+        let average = lately(&view).unwrap_or_else(|| view.newest().map_or(0.0, Point::average));
+        Some(Measure::above("CPU over 15 minutes", average, CPU_MAX, "%"))
     }
 }
 

@@ -1,7 +1,7 @@
 #![doc = include_str!("failed_system_check.md")]
 
 use crate::model::{ActionKind, AgentName, ItemKind, Severity, Timestamp};
-use crate::rules::{Case, Found, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, proposal};
 
 const FAILED: Metric = Metric {
     namespace: "AWS/EC2",
@@ -79,5 +79,17 @@ impl Rule for FailedSystemCheck {
             (_, Some(_)) => Verdict::Silent,
             _ => Verdict::Clear,
         }
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let view = case.series(FAILED)?;
+        let failed = view.back().take_while(|point| point.max >= 1.0).count();
+        let (failed, wanted) = (failed as f64, POINTS as f64);
+        Some(Measure::above(
+            "failed checks in a row",
+            failed,
+            wanted,
+            "points",
+        ))
     }
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("long_stopped.md")]
 
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity, Timestamp};
-use crate::rules::{Case, Found, Meta, Needs, Rule, Verdict, evidence, proposal};
+use crate::rules::{Case, Found, Measure, Meta, Needs, Rule, Verdict, evidence, proposal};
 
 /// Stopped for longer than this (Prowler's default).
 const STOPPED_MS: i64 = 30 * Timestamp::DAY;
@@ -90,6 +90,17 @@ impl Rule for LongStopped {
 
     fn wake_at(&self, case: &Case<'_>) -> Option<Timestamp> {
         Some(Self::stopped_since(case)?.plus(STOPPED_MS))
+    }
+
+    fn measure(&self, case: &Case<'_>) -> Option<Measure> {
+        let days = |ms: i64| ms as f64 / Timestamp::DAY as f64;
+        let stopped = days(case.now.since(Self::stopped_since(case)?));
+        Some(Measure::above(
+            "stopped for",
+            stopped,
+            days(STOPPED_MS),
+            "days",
+        ))
     }
 }
 

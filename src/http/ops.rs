@@ -1,55 +1,24 @@
-//! The routes.
+//! What operators and producers use: metrics, health, publishing, topics as they stand in the log.
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::dead_letters::OFFSET_MAX;
+use super::endpoint::Endpoint;
+use super::extract::{Asked, Parts, answer, blocking, path, query};
+use super::page::limit;
 use super::{Credential, Inspected, Problem, Shared, Stored, TaskStatus};
-use crate::model::{Recommendation, RecommendationState, Topic};
-use crate::ports::PortError;
+use crate::model::Topic;
 
-/// Recommendations answered unless asked otherwise.
-const LIMIT: usize = 100;
-/// Most recommendations or records of one answer.
-const LIMIT_MAX: usize = 1_000;
 /// Tasks named in a not-ready answer; the rest is counted.
 const NAMED_MAX: usize = 20;
-
-/// Runs what may block off the asynchronous threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Problem::BROKEN)
-}
-
-impl From<PortError> for Problem {
-    fn from(error: PortError) -> Self {
-        match error {
-            PortError::Transient(text) => Self::UNAVAILABLE.detail(text),
-            PortError::Lost(text) | PortError::Fatal(text) => Self::BROKEN.detail(text),
-        }
-    }
-}
-
-fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query
-        .map(|Query(value)| value)
-        .map_err(|error| Problem::QUERY.detail(error.body_text()))
-}
-
-fn limit(asked: Option<usize>, default: usize) -> Result<usize, Problem> {
-    match asked.unwrap_or(default) {
-        limit @ 1..=LIMIT_MAX => Ok(limit),
-        limit => Err(Problem::QUERY.detail(format!("limit {limit} is not 1 to {LIMIT_MAX}"))),
-    }
-}
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
     let text = blocking(move || shared.service.metrics().render()).await?;
@@ -64,15 +33,32 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ready {
+    /// Also demand no lag, nothing unsaved, no wake due; anything but `false` asks for it.
     quiesced: Option<String>,
+}
+
+/// Whether the process is ready, and what keeps it from being so.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    ready: bool,
+    /// Tasks this process owns.
+    tasks: usize,
+    /// Of them, those that have caught up.
+    live: usize,
+    /// Of them, those whose intake stopped on a fault.
+    parked: usize,
+    /// Records they are behind, together.
+    lag: u64,
+    /// What is missing; at most 20 tasks are named.
+    missing: Vec<String>,
 }
 
 pub(super) async fn readyz(
     State(shared): State<Shared>,
-    asked: Result<Query<Ready>, QueryRejection>,
+    asked: Asked<Ready>,
 ) -> Result<Response, Problem> {
     let quiesced = query(asked)?.quiesced.is_some_and(|value| value != "false");
     let tasks = match blocking(move || shared.service.status(quiesced)).await? {
@@ -90,14 +76,14 @@ fn readiness(tasks: &[TaskStatus], missing: &[String]) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({
-        "ready": missing.is_empty(),
-        "tasks": tasks.len(),
-        "live": tasks.iter().filter(|task| task.live).count(),
-        "parked": tasks.iter().filter(|task| task.parked).count(),
-        "lag": tasks.iter().map(|task| task.lag).sum::<u64>(),
-        "missing": missing,
-    });
+    let body = Readiness {
+        ready: missing.is_empty(),
+        tasks: tasks.len(),
+        live: tasks.iter().filter(|task| task.live).count(),
+        parked: tasks.iter().filter(|task| task.parked).count(),
+        lag: tasks.iter().map(|task| task.lag).sum(),
+        missing: missing.to_vec(),
+    };
     (status, axum::Json(body)).into_response()
 }
 
@@ -136,10 +122,39 @@ fn missing(tasks: &[TaskStatus], quiesced: bool) -> Vec<String> {
     missing
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Publish {
+    /// A raw topic, requests or approvals; aws.events unless given.
+    #[schemars(schema_with = "open_topics")]
     topic: Option<String>,
+}
+
+fn open_topics(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<&str> = Topic::ALL
+        .into_iter()
+        .filter(|topic| open_to_all(*topic))
+        .map(Topic::as_str)
+        .collect();
+    json_schema!({ "type": "string", "enum": names })
+}
+
+/// Where a record went.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PublishedTo {
+    /// True: it is durable.
+    stored: bool,
+    topic: String,
+    partition: u32,
+}
+
+/// A record that is well-formed and of none of our kinds; nothing was stored.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NotOurs {
+    /// False.
+    stored: bool,
+    /// What it is.
+    ignored: String,
 }
 
 fn topic_named(name: &str) -> Result<Topic, Problem> {
@@ -154,7 +169,7 @@ pub fn open_to_all(topic: Topic) -> bool {
 pub(super) async fn publish(
     State(shared): State<Shared>,
     Extension(credential): Extension<Credential>,
-    asked: Result<Query<Publish>, QueryRejection>,
+    asked: Asked<Publish>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -201,7 +216,10 @@ fn store(
     let inspected = shared.service.inspect(topic, body);
     match inspected.map_err(|error| Problem::UNDECODABLE.detail(error.to_string()))? {
         Inspected::Ignored(reason) => {
-            let answer = json!({ "stored": false, "ignored": reason });
+            let answer = NotOurs {
+                stored: false,
+                ignored: reason,
+            };
             Ok((StatusCode::OK, axum::Json(answer)).into_response())
         }
         Inspected::Owned(account) => {
@@ -209,89 +227,61 @@ fn store(
                 return Err(Problem::FORBIDDEN.detail(format!("account {account}")));
             }
             let partition = shared.service.publish(topic, &account, body)?;
-            let answer = json!({
-                "stored": true,
-                "topic": topic.as_str(),
-                "partition": partition,
-            });
+            let answer = PublishedTo {
+                stored: true,
+                topic: topic.to_string(),
+                partition,
+            };
             Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
         }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    state: Option<String>,
-    owner: Option<String>,
-    limit: Option<usize>,
-}
-
-/// The name of a state as messages spell it.
-fn state_named(name: &str) -> Result<Option<RecommendationState>, Problem> {
-    if name == "all" {
-        return Ok(None);
-    }
-    serde_json::from_value(Value::from(name))
-        .map(Some)
-        .map_err(|_| {
-            Problem::QUERY.detail(format!(
-                "state {name:?} is none of open, superseded, vetoed, resolved, all"
-            ))
-        })
-}
-
-/// Whether `owner` is the wanted resource or lies in the wanted account or region.
-fn within(owner: &str, wanted: &str) -> bool {
-    owner
-        .strip_prefix(wanted)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Most urgent first; ids break ties, so that pages do not move.
-fn rank(rows: &mut [Recommendation]) {
-    rows.sort_by(Recommendation::rank);
-}
-
-pub(super) async fn recommendations(
-    State(shared): State<Shared>,
-    Extension(credential): Extension<Credential>,
-    asked: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let wanted = query(asked)?;
-    let state = state_named(wanted.state.as_deref().unwrap_or("open"))?;
-    let limit = limit(wanted.limit, LIMIT)?;
-    let owner = wanted.owner.unwrap_or_default();
-    blocking(move || {
-        let mut rows = shared.service.recommendations()?;
-        rows.retain(|row| {
-            state.is_none_or(|state| row.state == state)
-                && (owner.is_empty() || within(row.owner.as_str(), owner.trim_end_matches('/')))
-                && credential.reaches(row.owner.account())
-        });
-        rank(&mut rows);
-        let total = rows.len();
-        rows.truncate(limit);
-        Ok(axum::Json(json!({ "total": total, "recommendations": rows })).into_response())
-    })
-    .await?
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Slice {
+    /// Which partition.
+    #[schemars(range(max = 4_294_967_295_u64))]
     partition: u32,
+    /// The first offset wanted; the first there is unless given.
+    #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
     from: Option<u64>,
+    /// Records wanted.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+}
+
+/// A record as it stands in the log.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct RecordRow {
+    offset: u64,
+    /// The record key, as text.
+    key: Option<String>,
+    /// The record's own time, in milliseconds since the epoch.
+    timestamp_ms: Option<i64>,
+    /// JSON as such, other bytes as text, null for a tombstone.
+    payload: Option<Value>,
+}
+
+/// A stretch of one partition.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Records {
+    /// Partitions of every topic.
+    partitions: u32,
+    records: Vec<RecordRow>,
+    /// Where to go on.
+    next: u64,
+    /// Where the log ends.
+    end: u64,
 }
 
 pub(super) async fn records(
     State(shared): State<Shared>,
     Extension(credential): Extension<Credential>,
-    Path(topic): Path<String>,
-    asked: Result<Query<Slice>, QueryRejection>,
+    topic: Parts<String>,
+    asked: Asked<Slice>,
 ) -> Result<Response, Problem> {
-    let topic = topic_named(&topic)?;
+    let topic = topic_named(&path(topic)?)?;
     let slice = query(asked)?;
     // A partition holds many accounts' records.
     if !credential.accounts.is_empty() {
@@ -299,34 +289,74 @@ pub(super) async fn records(
     }
     let partitions = shared.service.partitions();
     if slice.partition >= partitions {
-        return Err(Problem::QUERY.detail(format!(
+        return Err(Problem::NO_SUCH.detail(format!(
             "partition {} is not below {partitions}",
             slice.partition
         )));
     }
-    let limit = limit(slice.limit, LIMIT)?;
-    let from = slice.from.unwrap_or(0);
-    let stretch =
-        blocking(move || shared.service.records(topic, slice.partition, from, limit)).await??;
-    let body = json!({
-        "partitions": partitions,
-        "records": stretch.records.iter().map(shown).collect::<Vec<_>>(),
-        "next": stretch.next,
-        "end": stretch.end,
-    });
-    Ok(axum::Json(body).into_response())
+    let limit = limit(slice.limit)?;
+    let from = slice.from.unwrap_or(0).min(OFFSET_MAX);
+    answer(move || {
+        let stretch = shared
+            .service
+            .records(topic, slice.partition, from, limit)?;
+        Ok(Records {
+            partitions,
+            records: stretch.records.iter().map(shown).collect(),
+            next: stretch.next,
+            end: stretch.end,
+        })
+    })
+    .await
 }
 
-/// A payload that is JSON is shown as such, other bytes as text.
-fn shown(record: &Stored) -> Value {
+fn shown(record: &Stored) -> RecordRow {
     let payload = record.payload.as_deref().map(|bytes| {
         serde_json::from_slice(bytes)
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes)))
     });
-    json!({
-        "offset": record.offset,
-        "key": record.key.as_deref().map(String::from_utf8_lossy),
-        "timestamp_ms": record.timestamp_ms,
-        "payload": payload,
-    })
+    RecordRow {
+        offset: record.offset,
+        key: record
+            .key
+            .as_deref()
+            .map(|key| String::from_utf8_lossy(key).into_owned()),
+        timestamp_ms: record.timestamp_ms,
+        payload,
+    }
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::get("/metrics", metrics)
+            .says("Operations", "Metrics in Prometheus' text format.")
+            .sends("text/plain", "The metrics."),
+        Endpoint::get("/healthz", healthz)
+            .says("Operations", "Whether the process lives.")
+            .sends("text/plain", "It does."),
+        Endpoint::get("/readyz", readyz)
+            .says("Operations", "Whether every owned task is live.")
+            .query::<Ready>()
+            .answers::<Readiness>(200, "Every one is.")
+            .answers::<Readiness>(503, "Not yet; `missing` says why."),
+        Endpoint::post("/api/v1/events", publish)
+            .says(
+                "Operations",
+                "Publishes one JSON record of at most 1 MiB, decoded first.",
+            )
+            .query::<Publish>()
+            .body::<Map<String, Value>>()
+            .answers::<PublishedTo>(202, "It is durable.")
+            .answers::<NotOurs>(200, "It is of no kind we know; nothing was stored.")
+            .refuses(&[400, 403, 404, 413, 415, 422]),
+        Endpoint::get("/api/v1/topics/{topic}/records", records)
+            .says(
+                "Operations",
+                "Records of one partition as they stand in the log.",
+            )
+            .part("topic", "The topic, such as findings.cost.")
+            .query::<Slice>()
+            .answers::<Records>(200, "A stretch of it.")
+            .refuses(&[404]),
+    ]
 }

@@ -1,0 +1,213 @@
+//! The `AsyncAPI` 3 document of the topics, made from topology and message types.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::openapi::generator;
+use crate::model::{
+    Action, Approval, AuditRecord, Finding, Outcome, Recommendation, Request, Task, TaskResult,
+    Topic, WorkflowStep,
+};
+use crate::topology;
+
+/// What a topic carries: the message's name, a line about it, its schema.
+fn message(topic: Topic, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
+    fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+        generator.subschema_for::<T>().to_value()
+    }
+    let any = || json!({ "type": "object" });
+    match topic {
+        Topic::AwsMetrics => (
+            "metricStreamRecord",
+            "A data point as CloudWatch metric streams write it (JSON 1.0).",
+            any(),
+        ),
+        Topic::AwsEvents => (
+            "eventBridgeEvent",
+            "An EventBridge envelope with its detail.",
+            json!({ "type": "object", "required": ["detail-type", "source", "account", "time", "detail"] }),
+        ),
+        Topic::AwsInventory => (
+            "inventoryItem",
+            "An item of a Describe call with its account, region, kind and time.",
+            json!({ "type": "object", "required": ["account", "region", "kind", "observed_at"] }),
+        ),
+        Topic::AwsBilling => ("costLineItem", "A FOCUS cost row.", any()),
+        Topic::FindingsResource
+        | Topic::FindingsCost
+        | Topic::FindingsSecurity
+        | Topic::FindingsPerformance => (
+            "finding",
+            "One rule's verdict on one resource: its whole current state.",
+            of::<Finding>(generator),
+        ),
+        Topic::Requests => (
+            "request",
+            "A question to the coordinator.",
+            of::<Request>(generator),
+        ),
+        Topic::Approvals => ("approval", "A person's word.", of::<Approval>(generator)),
+        Topic::Recommendations => (
+            "recommendation",
+            "What to do about one owner: its whole current state.",
+            of::<Recommendation>(generator),
+        ),
+        Topic::Tasks => (
+            "task",
+            "One agent's part of a request.",
+            of::<Task>(generator),
+        ),
+        Topic::Results => ("result", "An agent's reply.", of::<TaskResult>(generator)),
+        Topic::Actions => ("action", "An approved change.", of::<Action>(generator)),
+        Topic::Outcomes => (
+            "outcome",
+            "What became of a change.",
+            of::<Outcome>(generator),
+        ),
+        Topic::Workflows => (
+            "workflowStep",
+            "A workflow's step.",
+            of::<WorkflowStep>(generator),
+        ),
+        Topic::Audit => (
+            "auditRecord",
+            "A decision, chained.",
+            of::<AuditRecord>(generator),
+        ),
+        Topic::Memory => (
+            "backup",
+            "A backup of an agent's state, in the program's own form.",
+            json!({}),
+        ),
+        Topic::DeadLetters => (
+            "deadLetter",
+            "An undecodable record, byte for byte; reason and origin are in the headers.",
+            json!({}),
+        ),
+    }
+}
+
+/// `findingsCost` of `findings.cost`: a key without dots.
+fn key(topic: Topic) -> String {
+    let mut words = topic.as_str().split(['.', '-']);
+    let mut key = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        key.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        key.push_str(letters.as_str());
+    }
+    key
+}
+
+fn headers(topic: Topic) -> Value {
+    let text = || json!({ "type": "string" });
+    match topic {
+        topic if Topic::RAW.contains(&topic) => json!({
+            "type": "object",
+            "properties": { "traceparent": text() },
+        }),
+        Topic::DeadLetters => json!({
+            "type": "object",
+            "properties": {
+                "skyherd_reason": text(),
+                "skyherd_topic": text(),
+                "skyherd_partition": text(),
+                "skyherd_offset": text(),
+            },
+        }),
+        _ => json!({
+            "type": "object",
+            "properties": {
+                "ce_specversion": { "const": "1.0" },
+                "ce_type": text(),
+                "ce_source": text(),
+                "ce_id": text(),
+                "ce_subject": text(),
+                "ce_time": { "type": "string", "format": "date-time" },
+                "skyherd_cause": {
+                    "type": "string",
+                    "description": "topic/partition/offset of the record that led to this one",
+                },
+                "traceparent": text(),
+            },
+        }),
+    }
+}
+
+fn channel(topic: Topic, name: &str) -> Value {
+    let kept = if topic.compacted() {
+        json!(["compact"])
+    } else {
+        json!(["delete"])
+    };
+    json!({
+        "address": topic.as_str(),
+        "messages": { name: { "$ref": format!("#/components/messages/{}", key(topic)) } },
+        "bindings": {
+            "kafka": { "topicConfiguration": { "cleanup.policy": kept }, "bindingVersion": "0.5.0" },
+        },
+    })
+}
+
+/// The document.
+pub fn asyncapi() -> Value {
+    let mut generator = generator();
+    let (mut channels, mut messages, mut operations) = (Map::new(), Map::new(), Map::new());
+    for topic in Topic::ALL {
+        let (name, says, payload) = message(topic, &mut generator);
+        channels.insert(key(topic), channel(topic, name));
+        let record_key = if topic.compacted() {
+            "The row's id."
+        } else {
+            "The AWS account."
+        };
+        messages.insert(
+            key(topic),
+            json!({
+                "name": name,
+                "summary": says,
+                "contentType": "application/json",
+                "headers": headers(topic),
+                "payload": payload,
+                "bindings": {
+                    "kafka": {
+                        "key": { "type": "string", "description": record_key },
+                        "bindingVersion": "0.5.0",
+                    },
+                },
+            }),
+        );
+        // From the program's side: it receives what it reads and sends what it writes.
+        for (action, who) in [
+            ("receive", topology::readers(topic)),
+            ("send", topology::writers(topic)),
+        ] {
+            let agents: Vec<&str> = who.into_iter().filter(|name| *name != "outside").collect();
+            if agents.is_empty() {
+                continue;
+            }
+            operations.insert(
+                format!("{action}.{}", key(topic)),
+                json!({
+                    "action": action,
+                    "channel": { "$ref": format!("#/channels/{}", key(topic)) },
+                    "summary": format!("By {}.", agents.join(", ")),
+                }),
+            );
+        }
+    }
+    let schemas = Value::Object(generator.take_definitions(true));
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Skyherd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Every topic. Partition of a record = murmur2 of its account, as Java's clients place it.",
+            "license": { "name": "Apache-2.0" },
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": { "messages": messages, "schemas": schemas },
+    })
+}
