@@ -3,7 +3,6 @@
 // SKYHERD_BROWSER is Chromium's path, SKYHERD_BROWSER_MODULES the folder with node_modules,
 // SKYHERD_TEST_SHOTS (if set) the folder pictures are written to.
 
-import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -26,6 +25,8 @@ export async function browser(extra = []) {
   return launch({
     executablePath: process.env.SKYHERD_BROWSER,
     headless: true,
+    // Its life hangs on a pipe to this process, however this one ends.
+    pipe: true,
     protocolTimeout: PATIENCE * 3,
     // Without a sandbox since tests may run as root; the pages are our own.
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb', '--no-proxy-server', ...extra],
@@ -85,14 +86,17 @@ export const sideways = (tab) => tab.evaluate(() => {
   return document.documentElement.scrollWidth > innerWidth || main.scrollWidth > main.clientWidth;
 });
 
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const input = createInterface({ input: process.stdin });
+const waiting = [];
+input.on('line', (line) => waiting.shift()?.(line));
+// Whoever started this is gone.
+input.on('close', () => process.exit(1));
 
 /** Asks the program that started this one for something, such as to stop the service, and waits for its word. */
 export async function request(what) {
+  const answer = new Promise((resolve) => { waiting.push(resolve); });
   process.stdout.write(`@${what}\n`);
-  const { value, done } = await lines.next();
-  assert(!done, `nobody answers ${what}`);
-  return value;
+  return answer;
 }
 
 /** Runs steps in order, each named; the name of one that fails is told. */

@@ -24,19 +24,25 @@ const STATE_TONES = { open: 'accent', superseded: 'plain', vetoed: 'warn', resol
 /** A recommendation's or finding's state. */
 export const state = (name) => chip(capital(name), STATE_TONES[name] ?? 'plain');
 
+/** `5 min ago`; what is no span stands alone. */
+const since = (at, now) => {
+  const text = ago(at, now);
+  return /^\d+(\.\d+)? (s|min|h|d)$/.test(text) ? `${text} ago` : text;
+};
+
 /** An instant as time ago, kept up to date by the shell; the exact instant on hover. */
 export function time(at, prefix = '') {
   if (!at) return h('span', { class: 'quiet' }, '–');
   const exact = new Date(at);
   if (Number.isNaN(exact.getTime())) return h('span', {}, String(at));
-  return h('time', { datetime: exact.toISOString(), title: `${when(at)} (${exact.toISOString()})`, data: { ago: exact.getTime(), prefix } }, prefix + ago(at));
+  return h('time', { datetime: exact.toISOString(), title: `${when(at)} (${exact.toISOString()})`, data: { ago: exact.getTime(), prefix } }, prefix + since(at));
 }
 
 /** Brings every time ago below a node up to date. */
 export function tick(root) {
   const now = Date.now();
   for (const node of root.querySelectorAll('time[data-ago]')) {
-    const text = node.dataset.prefix + ago(Number(node.dataset.ago), now);
+    const text = node.dataset.prefix + since(Number(node.dataset.ago), now);
     if (node.textContent !== text) node.textContent = text;
   }
 }

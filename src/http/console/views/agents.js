@@ -29,12 +29,12 @@ function gauge(label) {
 
 function card(name, details) {
   const stand = chip('');
-  const gauges = { records_per_second: gauge('Throughput'), lag: gauge('Lag'), latency_p99_ms: gauge('Latency') };
-  const facts = { tasks: h('dd', {}), age: h('dd', {}), findings: h('dd', {}), can: h('dd', {}) };
+  const gauges = { records_per_second: gauge('Throughput'), lag: gauge('Lag'), latency_p99_ms: gauge('Latency, 99 %') };
+  const facts = { tasks: h('dd', {}), half: h('dd', {}), age: h('dd', {}), findings: h('dd', {}), can: h('dd', {}) };
   const element = h('article', { class: 'card agent-card', data: { agent: name }, 'aria-label': `Agent ${name}` },
     h('header', { class: 'agent-head' }, h('h2', {}, agentName(name)), stand, h('button', { class: 'button small', type: 'button', data: { row: '' }, 'aria-label': `Last day of ${name}`, onclick: details }, 'Last day')),
     h('dl', { class: 'gauges' }, Object.values(gauges).map((one) => one.element)),
-    h('dl', { class: 'agent-facts' }, [['Tasks', facts.tasks], ['Newest event', facts.age], ['Open findings', facts.findings], ['Answers', facts.can]].map(([label, node]) => h('div', {}, h('dt', {}, label), node))));
+    h('dl', { class: 'agent-facts' }, [['Tasks', facts.tasks], ['Latency, half', facts.half], ['Newest event', facts.age], ['Open findings', facts.findings], ['Answers', facts.can]].map(([label, node]) => h('div', {}, h('dt', {}, label), node))));
   const show = (row) => {
     const [word, tone] = standing(row);
     text(stand, word);
@@ -42,13 +42,14 @@ function card(name, details) {
     text(gauges.records_per_second.value, `${short(row.records_per_second)}/s`);
     text(gauges.lag.value, count(row.lag));
     attribute(gauges.lag.value, 'data-tone', row.lag > 10_000 ? 'warn' : null);
-    text(gauges.latency_p99_ms.value, row.latency_p50_ms === null ? '–' : `${span(row.latency_p50_ms)} · ${span(row.latency_p99_ms)}`);
+    text(gauges.latency_p99_ms.value, row.latency_p99_ms === null ? '–' : span(row.latency_p99_ms));
     text(facts.tasks, row.here ? `${count(row.live)} of ${count(row.tasks)} caught up` : 'in another process');
+    text(facts.half, row.latency_p50_ms === null ? '–' : span(row.latency_p50_ms));
     text(facts.age, row.event_age_seconds === null ? '–' : `${span(row.event_age_seconds * 1_000)} old`);
     text(facts.findings, count(row.open_findings));
     text(facts.can, row.capabilities.length ? row.capabilities.join(', ') : '–');
   };
-  const plotted = (metric, points, unit) => put(gauges[metric].spark, points.length > 1 ? sparkline(points, `${metric.replaceAll('_', ' ')} over the last day, ${unit}`, name) : h('span', { class: 'quiet small' }, 'a line appears after two minutes'));
+  const plotted = (metric, points, unit) => put(gauges[metric].spark, points.length > 1 ? sparkline(points, `${metric.replaceAll('_', ' ')} over the last day, ${unit}`, name) : h('span', { class: 'quiet small' }, 'no line yet'));
   return { element, show, plotted };
 }
 
@@ -71,7 +72,7 @@ export function open({ place }) {
   const leave = new AbortController();
   const cards = new Map();
   const body = h('div', {});
-  put(place, head('Agents', 'What each one takes, how far it is behind, and how fast a record becomes a row. Latency: half of the rows · 99 of 100.'), body);
+  put(place, head('Agents', 'What each one takes, how far it is behind, and how fast a record becomes a row. 99 of 100 rows are published within the latency shown.'), body);
   const lines = async () => {
     for (const [name, { plotted }] of cards) {
       for (const [metric] of SHOWN) {

@@ -108,7 +108,7 @@ function top({ recommendation: row }) {
     head(said(row).reason, null),
     h('div', { class: 'summary' }, severity(row.severity), state(row.state), chip(capital(row.action)), row.environment && chip(capital(row.environment)), h('a', { href: subjectHref(row.owner) }, row.owner), copy(row.owner, 'Copy the resource')),
     h('dl', { class: 'facts' },
-      fact('Saves a month', h('strong', { class: 'big' }, worth ? money(worth) : '–'), row.savings && h('small', {}, `${row.savings.price_source} price of ${row.savings.price_date}`)),
+      worth > 0 && fact('Saves a month', h('strong', { class: 'big' }, money(worth)), h('small', {}, `${row.savings.price_source} price of ${row.savings.price_date}`)),
       fact('Score', h('strong', { class: 'big' }, Math.round(row.priority.score)), h('small', {}, 'of 150')),
       fact('Sure', h('strong', { class: 'big' }, `${Math.round(row.confidence * 100)} %`)),
       fact('Opened', time(row.opened_at)),

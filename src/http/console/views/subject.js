@@ -34,7 +34,7 @@ function memory(part) {
   const facts = Object.entries(part.facts ?? {});
   return h('article', { class: 'card memory', data: { agent: part.agent } },
     h('header', { class: 'memory-head' }, agent(part.agent), part.state && h('span', { class: 'quiet' }, `${part.state[0]} since `, time(part.state[1]))),
-    facts.length > 0 && h('dl', { class: 'facts tight' }, facts.map(([name, value]) => fact(name, value))),
+    facts.length > 0 && h('dl', { class: 'facts tight' }, facts.map(([name, value]) => fact(capital(name), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? time(value) : value))),
     part.series.length > 0 && h('div', { class: 'plots' }, part.series.map((one) => plot({ name: one.step === 'day' ? `${one.name}, a day` : one.name, unit: one.unit, points: one.points, tone: part.agent }))),
     h('h3', {}, 'Recent observations'), observed(part.observations));
 }
