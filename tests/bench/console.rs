@@ -96,7 +96,9 @@ fn change(base: &str, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>
                 // Another size is another saving: a new revision of the recommendation.
                 let size = SIZE + 1 + number % 997;
                 // What is refused is missing from the figure of changes seen.
-                let _ = agent.post(&url).send_json(volume(number % VOLUMES, size, at));
+                let _ = agent
+                    .post(&url)
+                    .send_json(volume(number % VOLUMES, size, at));
             }
         })
     };

@@ -94,7 +94,7 @@ let lost = 0;
 function linkShown() {
   const { state, since, retryAt } = live.link;
   const shown = document.getElementById('link-state');
-  const names = { connecting: 'Connecting', live: 'Live', stale: 'Not connected', refused: 'Needs a token' };
+  const names = { connecting: 'Connecting', live: 'Live', stale: 'Offline', refused: 'Needs a token' };
   shown.dataset.state = state;
   text(document.getElementById('link-text'), names[state]);
   const stale = state === 'stale' || state === 'refused';
