@@ -1,7 +1,7 @@
 // The frame around the views: where one is, how the link stands, colours, keys.
 
 import { attribute, h, put, text } from './dom.js';
-import { onTokenWanted, setToken } from './api.js';
+import { ApiError, onTokenWanted, setToken } from './api.js';
 import { timeOfDay } from './format.js';
 import * as keys from './keys.js';
 import * as live from './live.js';
@@ -50,6 +50,16 @@ const modules = {
   ask: () => import('./views/ask.js'),
 };
 
+/** Fetches the other views while nothing else is to do, so that they are there when the service is not. */
+function fetchAhead() {
+  const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 1_000));
+  idle(() => {
+    for (const load of Object.values(modules)) {
+      for (const rest of [[], ['']]) load({ rest }).catch(() => undefined);
+    }
+  });
+}
+
 async function show() {
   const wanted = parse();
   const first = route === null;
@@ -68,7 +78,9 @@ async function show() {
   const load = modules[wanted.view];
   try {
     if (!load) throw Object.assign(new Error(`no view is called ${wanted.view}`), { status: 404 });
-    const view = await load(wanted);
+    const view = await load(wanted).catch(() => {
+      throw new ApiError(0, { title: 'this part of the console could not be fetched', hint: 'skyherd may be restarting' });
+    });
     if (route !== wanted) return;
     open = view.open({ place, main, route: wanted, go });
     document.title = `${open.title} · Skyherd`;
@@ -77,7 +89,7 @@ async function show() {
   } catch (error) {
     if (route !== wanted) return;
     document.title = 'Skyherd';
-    put(place, error.status === 404 ? empty('warn', 'There is no such page', error.message, h('a', { class: 'button', href: '#/recommendations' }, 'Recommendations')) : failure(error, show));
+    put(place, error.status === 404 ? empty('warn', 'There is no such page', error.message, h('a', { class: 'button', href: '#/recommendations' }, 'Recommendations')) : failure(error, error.away && live.link.state === 'live' ? () => location.reload() : show));
   }
 }
 
@@ -204,5 +216,5 @@ store.onRows(() => {
   text(document.getElementById('nav-count'), n ? n.toLocaleString('en-US') : '');
 });
 show();
-store.reload();
+store.reload().then(fetchAhead);
 live.start();
