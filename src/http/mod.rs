@@ -8,6 +8,7 @@
 mod access;
 mod agents;
 mod asyncapi;
+mod console;
 mod dead_letters;
 mod endpoint;
 mod extract;
@@ -35,6 +36,7 @@ use axum::response::{IntoResponse, Response};
 pub use access::{Access, Credential};
 pub use agents::{AgentRow, Rate, SeriesMetric};
 pub use asyncapi::asyncapi;
+pub use console::FILES as CONSOLE_FILES;
 pub use dead_letters::{
     DeadLetterRow, DeadLetterStory, Encoding, Mark, MarkKind, Replayed, home_of,
 };
@@ -227,6 +229,7 @@ pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
         .method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(shared.clone(), admit))
+        .merge(console::routes())
         .layer(from_fn_with_state(shared.clone(), observe))
         .with_state(shared)
 }
@@ -246,8 +249,10 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
 }
 
 async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    static PATHS: LazyLock<Vec<&str>> =
-        LazyLock::new(|| routes().into_iter().map(|(_, path, _)| path).collect());
+    static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let api = routes().into_iter().map(|(_, path, _)| path);
+        api.chain(console::ROUTES).collect()
+    });
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = PATHS
         .iter()

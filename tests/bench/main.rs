@@ -6,6 +6,9 @@
     reason = "a program for developers"
 )]
 
+#[path = "../suite/harness/browser.rs"]
+mod browser;
+mod console;
 mod cpu;
 mod latency;
 mod load;
@@ -49,17 +52,19 @@ const CALLS: u64 = 60_000;
 /// Share of the bare loop's rate a rule agent shall reach on metric points.
 const RATIO_GOAL: f64 = 0.55;
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME] [--console]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
---agent NAME    only this agent's throughput, without latency and restart";
+--agent NAME    only this agent's throughput, without latency and restart
+--console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
 
 struct Arguments {
     json: bool,
     load: load::Load,
     agent: Option<AgentName>,
+    console: bool,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +75,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.console {
+        return match console::measure(arguments.json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("bench: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut report = Report::default();
     let machine = machine();
     let ended = Servers::named()
@@ -94,6 +108,7 @@ fn arguments() -> Result<Arguments, String> {
         json: false,
         load: load::Load::Story(load::STORY),
         agent: None,
+        console: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -102,6 +117,7 @@ fn arguments() -> Result<Arguments, String> {
             // Cargo adds it.
             "--bench" => {}
             "--json" => arguments.json = true,
+            "--console" => arguments.console = true,
             "--story" => {
                 let copies = value()?
                     .parse()

@@ -10,6 +10,7 @@ mod cli;
 #[cfg(feature = "kafka")]
 mod cluster;
 mod conformance;
+mod console;
 mod coordinator;
 mod decode;
 mod deploy;

@@ -6,6 +6,7 @@
 //! `SKYHERD_TEST_REDIS` (URL of a shared server) and `SKYHERD_TEST_STRICT` (an absent
 //! server is a failure, unless it is `0`).
 
+pub(crate) mod browser;
 pub(crate) mod certs;
 pub(crate) mod kafka;
 pub(crate) mod proc;
@@ -13,6 +14,7 @@ pub(crate) mod redis;
 mod selftest;
 pub(crate) mod service;
 
+pub(crate) use browser::drive;
 pub(crate) use kafka::{Broker, Kafka, KafkaOptions, Record, Sasl, Starts};
 pub(crate) use proc::{Finished, Proc};
 pub(crate) use redis::{Dump, Redis, RedisOptions};
@@ -33,6 +35,12 @@ pub(crate) fn require_kafka() -> Option<PathBuf> {
 /// Where `redis-server` is, or `None` after saying which test does not run for want of it.
 pub(crate) fn require_redis() -> Option<PathBuf> {
     require("SKYHERD_REDIS_SERVER", "redis-server")
+}
+
+/// Whether there is a browser and what drives it; if not, says which test does not run for want of it.
+pub(crate) fn require_browser() -> bool {
+    require("SKYHERD_BROWSER", "Chromium").is_some()
+        && require("SKYHERD_BROWSER_MODULES", "node modules of tests/browser").is_some()
 }
 
 /// The broker that the whole test run shares, or `None` after saying so. Its topics and groups are everybody's: a test
