@@ -105,12 +105,12 @@ fn judge(rule: &dyn Rule, subject: &Subject, known: &Known, answer: &mut RuleAns
     let memory = &known.state.memory;
     if memory.gone() {
         answer.verdict = RuleVerdict::Clear;
-        answer.why = "the resource is gone".to_owned();
+        answer.why = "the resource is gone".into();
         return;
     }
     if meta.momentary {
         answer.verdict = RuleVerdict::Clear;
-        answer.why = "nothing of the kind happened lately".to_owned();
+        answer.why = "nothing of the kind happened lately".into();
         return;
     }
     let case = Case {
@@ -139,7 +139,7 @@ fn judge(rule: &dyn Rule, subject: &Subject, known: &Known, answer: &mut RuleAns
         }
         (Verdict::Clear, None) => {
             answer.verdict = RuleVerdict::Clear;
-            answer.why = "it looked, and the condition is absent".to_owned();
+            answer.why = "it looked, and the condition is absent".into();
         }
         (Verdict::Found(_), _) => {
             answer.verdict = RuleVerdict::BelowThreshold;

@@ -147,7 +147,7 @@ impl View {
     fn turn(&self, follower: &mut dyn Follower, wait: Duration, live: bool) -> PortResult<()> {
         let mut news = Vec::new();
         follower.poll(TAKEN_MAX, wait, &mut |record| {
-            news.extend(News::of(&record))
+            news.extend(News::of(&record));
         })?;
         let mut changes: Vec<Change> = Vec::new();
         if !news.is_empty() {
