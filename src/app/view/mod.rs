@@ -93,8 +93,9 @@ impl View {
 
     /// Follows the topics until told to stop.
     pub(super) fn follow(&self, backend: &dyn Backend, stop: &AtomicBool) {
+        let mut live = false;
         while !stop.load(Ordering::Acquire) {
-            match self.keep_up(backend, stop) {
+            match self.keep_up(backend, stop, &mut live) {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the topics cannot be followed; trying again");
@@ -105,14 +106,14 @@ impl View {
         }
     }
 
-    fn keep_up(&self, backend: &dyn Backend, stop: &AtomicBool) -> PortResult<()> {
+    /// Follows until told to stop or the log fails. Rows of the past are no news: changes are
+    /// told once everything there was at the start is read, and from then on whatever fails.
+    fn keep_up(&self, backend: &dyn Backend, stop: &AtomicBool, live: &mut bool) -> PortResult<()> {
         let mut follower = self.begin(backend)?;
         let end = ends(backend)?;
-        let mut live = false;
         while !stop.load(Ordering::Acquire) {
-            self.turn(&mut *follower, WAIT, live)?;
-            // Rows of the past are no news.
-            live = live || covers(&self.reached.lock().next, &end);
+            self.turn(&mut *follower, WAIT, *live)?;
+            *live = *live || covers(&self.reached.lock().next, &end);
         }
         Ok(())
     }
