@@ -84,7 +84,7 @@ impl Pulse {
                 known.minute = Some(Seen {
                     at,
                     ..Seen::default()
-                })
+                });
             }
             Some(first) if minute(first.at) != minute(at) => {
                 known.minute = known.now.clone().map(|last| Seen { at, ..last });

@@ -1,5 +1,7 @@
 //! `skyherd dlq`: records nobody could decode, and what can be done with them.
 
+use std::fmt::Write as _;
+
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -167,7 +169,7 @@ fn list(
     let mut filter = String::new();
     for (name, value) in [("topic", topic), ("reason", reason)] {
         if let Some(value) = value {
-            filter.push_str(&format!("&{name}={}", encoded(value)));
+            let _ = write!(filter, "&{name}={}", encoded(value));
         }
     }
     let mut rows: Vec<Value> = Vec::new();

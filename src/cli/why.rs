@@ -35,13 +35,11 @@ pub(super) fn subject(text: &str) -> Result<Subject, String> {
 
 fn rule(text: &str) -> Result<String, String> {
     let id = text.to_ascii_uppercase();
-    match crate::rules::rule(&id) {
-        Some(_) => Ok(id),
-        None => {
-            let ids: Vec<&str> = RULES.iter().map(|rule| rule.meta().id).collect();
-            Err(nearest(&id, &ids))
-        }
+    if crate::rules::rule(&id).is_some() {
+        return Ok(id);
     }
+    let ids: Vec<&str> = RULES.iter().map(|rule| rule.meta().id).collect();
+    Err(nearest(&id, &ids))
 }
 
 pub(super) fn why(args: &WhyArgs, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {

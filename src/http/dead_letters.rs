@@ -50,7 +50,7 @@ pub struct DeadLetterRow {
 
 /// One page of dead letters.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct DeadLetters {
+pub(super) struct DeadLetterPage {
     /// Rows that match, on all pages.
     total: usize,
     /// Where the next page begins; null on the last.
@@ -174,7 +174,7 @@ pub(super) async fn list(
                 .int(-(row.offset as i64))
         };
         let page = page(rows, key, (filter.limit, filter.cursor.as_deref()))?;
-        Ok(DeadLetters {
+        Ok(DeadLetterPage {
             total: page.total,
             next: page.next,
             dead_letters: page.rows,
@@ -264,7 +264,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/api/v1/dead-letters", list)
             .says("Dead letters", "Records nobody could decode, newest first.")
             .query::<Filter>()
-            .answers::<DeadLetters>(200, "One page of them."),
+            .answers::<DeadLetterPage>(200, "One page of them."),
         placed(Endpoint::get(PLACE, one))
             .says("Dead letters", "One dead letter with its payload.")
             .answers::<DeadLetterStory>(200, "It."),

@@ -1,4 +1,4 @@
-//! Findings: the list, and one with its history.
+//! FindingPage: the list, and one with its history.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::model::{AgentName, Finding, FindingStatus, Severity};
 
 /// One page of findings.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Findings {
+pub(super) struct FindingPage {
     /// Rows that match, on all pages.
     total: usize,
     /// Where the next page begins; null on the last.
@@ -139,7 +139,7 @@ pub(super) async fn list(
         });
         let position = (filter.limit, filter.cursor.as_deref());
         let page = page(rows, |row| filter.key(row), position)?;
-        Ok(Findings {
+        Ok(FindingPage {
             total: page.total,
             next: page.next,
             findings: page.rows,
@@ -169,7 +169,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/api/v1/findings", list)
             .says("Findings", "Findings, the most severe first.")
             .query::<Filter>()
-            .answers::<Findings>(200, "One page of them."),
+            .answers::<FindingPage>(200, "One page of them."),
         Endpoint::get("/api/v1/findings/{id}", one)
             .says("Findings", "One finding with its history.")
             .part("id", "The finding's id.")

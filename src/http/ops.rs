@@ -265,7 +265,7 @@ pub(super) struct RecordRow {
 
 /// A stretch of one partition.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Records {
+pub(super) struct RecordPage {
     /// Partitions of every topic.
     partitions: u32,
     records: Vec<RecordRow>,
@@ -300,7 +300,7 @@ pub(super) async fn records(
         let stretch = shared
             .service
             .records(topic, slice.partition, from, limit)?;
-        Ok(Records {
+        Ok(RecordPage {
             partitions,
             records: stretch.records.iter().map(shown).collect(),
             next: stretch.next,
@@ -360,7 +360,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 &Topic::ALL.map(Topic::as_str),
             )
             .query::<Slice>()
-            .answers::<Records>(200, "A stretch of it.")
+            .answers::<RecordPage>(200, "A stretch of it.")
             .refuses(&[404]),
     ]
 }

@@ -1,4 +1,4 @@
-//! Recommendations: the ranked list, and one with everything that led to it.
+//! RecommendationPage: the ranked list, and one with everything that led to it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::model::{
 
 /// One page of recommendations.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Recommendations {
+pub(super) struct RecommendationPage {
     /// Rows that match, on all pages.
     total: usize,
     /// Where the next page begins; null on the last.
@@ -262,7 +262,7 @@ pub(super) async fn list(
             .fold(crate::model::Usd::ZERO, |sum, saved| sum + saved);
         let position = (filter.limit, filter.cursor.as_deref());
         let page = page(rows, |row| filter.key(row), position)?;
-        Ok(Recommendations {
+        Ok(RecommendationPage {
             total: page.total,
             next: page.next,
             collapsed,
@@ -294,7 +294,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/api/v1/recommendations", list)
             .says("Recommendations", "Recommendations, most urgent first.")
             .query::<Filter>()
-            .answers::<Recommendations>(200, "One page of them."),
+            .answers::<RecommendationPage>(200, "One page of them."),
         Endpoint::get("/api/v1/recommendations/{id}", one)
             .says(
                 "Recommendations",

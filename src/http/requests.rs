@@ -1,4 +1,4 @@
-//! Requests: a question to the agents, and its answer as it comes together.
+//! RequestPage: a question to the agents, and its answer as it comes together.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ pub struct RequestRow {
 
 /// One page of requests.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Requests {
+pub(super) struct RequestPage {
     /// Rows that match, on all pages.
     total: usize,
     /// Where the next page begins; null on the last.
@@ -255,7 +255,7 @@ pub(super) async fn list(
         rows.retain(|row| reaches(&credential, row));
         let key = |row: &Arc<RequestRow>| Key::default().int(-row.at.ms()).text(&row.id);
         let page = page(rows, key, (filter.limit, filter.cursor.as_deref()))?;
-        Ok(Requests {
+        Ok(RequestPage {
             total: page.total,
             next: page.next,
             requests: page.rows,
@@ -285,7 +285,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/api/v1/requests", list)
             .says("Requests", "Questions asked lately, newest first.")
             .query::<Filter>()
-            .answers::<Requests>(200, "One page of them."),
+            .answers::<RequestPage>(200, "One page of them."),
         Endpoint::post("/api/v1/requests", ask)
             .says(
                 "Requests",

@@ -1,4 +1,4 @@
-//! Subjects: what is known of one resource, and why a rule says what it says about it.
+//! SubjectPage: what is known of one resource, and why a rule says what it says about it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct SubjectRow {
 
 /// One page of subjects.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Subjects {
+pub(super) struct SubjectPage {
     /// Rows that match, on all pages.
     total: usize,
     /// Where the next page begins; null on the last.
@@ -243,7 +243,7 @@ pub(super) async fn list(
                 recommendations: tally.recommendations,
             }
         });
-        Ok(Subjects {
+        Ok(SubjectPage {
             total: page.total,
             next: page.next,
             subjects: subjects.collect(),
@@ -333,7 +333,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/api/v1/subjects", list)
             .says("Subjects", "Resources that agents remember.")
             .query::<Filter>()
-            .answers::<Subjects>(200, "One page of them."),
+            .answers::<SubjectPage>(200, "One page of them."),
         addressed(Endpoint::get(
             "/api/v1/subjects/{account}/{region}/{*resource}",
             one,

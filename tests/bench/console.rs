@@ -117,7 +117,10 @@ pub(crate) fn measure(as_json: bool) -> anyhow::Result<()> {
     let file = folder.path().join("skyherd.toml");
     std::fs::write(
         &file,
-        format!("data_dir = {data:?}\npartitions = {PARTITIONS}\n[http]\nlisten = \"{listen}\"\n"),
+        format!(
+            "data_dir = '{}'\npartitions = {PARTITIONS}\n[http]\nlisten = \"{listen}\"\n",
+            data.display()
+        ),
     )?;
     let file = file.to_string_lossy();
     let mut service = Proc::spawn(["run", "--config", &*file], &[]);

@@ -367,6 +367,7 @@ fn dead_letters_are_listed_shown_sent_back_and_dropped() {
         ..skyherd::config::Config::default()
     };
     let backend = skyherd::app::open(&config).unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     let account = "111122223333";
     let partition = skyherd::model::partition_of(account, 4);
     let record = skyherd::ports::Outgoing {
@@ -375,7 +376,8 @@ fn dead_letters_are_listed_shown_sent_back_and_dropped() {
         key: Some(account.into()),
         payload: Some(b"{\"source\":1}".to_vec()),
         headers: Vec::new(),
-        timestamp_ms: Some(0),
+        // What is older than its retention would be tidied away before it is looked at.
+        timestamp_ms: Some(now.as_millis() as i64),
     };
     backend.publish(&[record]).unwrap();
     drop(backend);

@@ -173,7 +173,8 @@ impl World {
         std::fs::write(
             &file,
             format!(
-                "data_dir = {data:?}\npartitions = {PARTITIONS}\n[http]\nlisten = \"{}\"\n",
+                "data_dir = '{}'\npartitions = {PARTITIONS}\n[http]\nlisten = \"{}\"\n",
+                data.display(),
                 self.listen
             ),
         )

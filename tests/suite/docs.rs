@@ -449,6 +449,8 @@ fn words(text: &str, prefix: &str, more: fn(char) -> bool) -> BTreeSet<String> {
 #[test]
 fn metrics_topics_and_variables_named_exist() {
     let headers = [
+        skyherd::app::HEADER_MARK,
+        skyherd::app::HEADER_REPLAYED,
         skyherd::runtime::HEADER_CAUSE,
         skyherd::runtime::HEADER_ORIGIN,
         skyherd::runtime::HEADER_REASON,

@@ -90,28 +90,28 @@ impl KafkaFollower {
                     }
                     taken += 1;
                 }
-                Some(Err(error)) => self.failed(&error)?,
+                Some(Err(error)) => failed(&error)?,
             }
         }
         Ok(())
     }
 
-    fn failed(&self, error: &KafkaError) -> PortResult<()> {
-        match error.rdkafka_error_code() {
-            // Cut at its start while it was followed: the caller begins anew.
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                Err(PortError::Transient(format!("could not {DOING}: {error}")))
-            }
-            Some(code) if hint(code).is_some() => Err(port_error_live(DOING, error)),
-            _ => {
-                tracing::debug!(%error, "kafka follower");
-                Ok(())
-            }
-        }
-    }
-
     /// The next offset of every partition, topic by topic.
     pub fn next(&self) -> &[u64] {
         &self.next
+    }
+}
+
+fn failed(error: &KafkaError) -> PortResult<()> {
+    match error.rdkafka_error_code() {
+        // Cut at its start while it was followed: the caller begins anew.
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+            Err(PortError::Transient(format!("could not {DOING}: {error}")))
+        }
+        Some(code) if hint(code).is_some() => Err(port_error_live(DOING, error)),
+        _ => {
+            tracing::debug!(%error, "kafka follower");
+            Ok(())
+        }
     }
 }

@@ -28,7 +28,7 @@ use super::backend::Follower;
 
 pub(super) use letters::{Letter, read_letter};
 use news::News;
-pub(super) use news::{HEADER_MARK, HEADER_REPLAYED};
+pub use news::{HEADER_MARK, HEADER_REPLAYED};
 use rows::Rows;
 
 /// Topics followed.
@@ -93,8 +93,9 @@ impl View {
 
     /// Follows the topics until told to stop.
     pub(super) fn follow(&self, backend: &dyn Backend, stop: &AtomicBool) {
+        let mut live = false;
         while !stop.load(Ordering::Acquire) {
-            match self.keep_up(backend, stop) {
+            match self.keep_up(backend, stop, &mut live) {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the topics cannot be followed; trying again");
@@ -105,14 +106,14 @@ impl View {
         }
     }
 
-    fn keep_up(&self, backend: &dyn Backend, stop: &AtomicBool) -> PortResult<()> {
+    /// Follows until told to stop or the log fails. Rows of the past are no news: changes are
+    /// told once everything there was at the start is read, and from then on whatever fails.
+    fn keep_up(&self, backend: &dyn Backend, stop: &AtomicBool, live: &mut bool) -> PortResult<()> {
         let mut follower = self.begin(backend)?;
         let end = ends(backend)?;
-        let mut live = false;
         while !stop.load(Ordering::Acquire) {
-            self.turn(&mut *follower, WAIT, live)?;
-            // Rows of the past are no news.
-            live = live || covers(&self.reached.lock().next, &end);
+            self.turn(&mut *follower, WAIT, *live)?;
+            *live = *live || covers(&self.reached.lock().next, &end);
         }
         Ok(())
     }
@@ -147,7 +148,7 @@ impl View {
     fn turn(&self, follower: &mut dyn Follower, wait: Duration, live: bool) -> PortResult<()> {
         let mut news = Vec::new();
         follower.poll(TAKEN_MAX, wait, &mut |record| {
-            news.extend(News::of(&record))
+            news.extend(News::of(&record));
         })?;
         let mut changes: Vec<Change> = Vec::new();
         if !news.is_empty() {

@@ -22,8 +22,11 @@ fn path(letter: &Value) -> String {
     )
 }
 
+/// Key and payload of a record.
+type Raw = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Key and payload of every record of `aws.events` in the account's partition.
-fn events(world: &World) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn events(world: &World) -> Vec<Raw> {
     let partition = partition_of(ACCOUNT, world.backend.partitions());
     let mut records = Vec::new();
     let mut note = |record: skyherd::ports::RecordView<'_>| {

@@ -49,12 +49,9 @@ fn who_comes_back_goes_on_where_it_was() {
     let mut stream = world.stream(Some(&first.id));
     let hello = stream.next();
     assert_eq!((hello.kind.as_str(), &hello.id), ("hello", &first.id));
-    let mut wanted = seq(&first) + 1;
     let end = world.get("/api/v1/findings")["total"].as_u64().unwrap();
-    for _ in 1..end {
-        let event = stream.change();
-        assert_eq!(seq(&event), wanted);
-        wanted += 1;
+    for number in 1..end {
+        assert_eq!(seq(&stream.change()), seq(&first) + number);
     }
 }
 
@@ -83,7 +80,7 @@ fn a_reader_that_stays_away_for_too_long_is_told_to_begin_anew() {
     let mut stream = world.stream(None);
     let hello = stream.next();
     drop(stream);
-    let rows: Vec<_> = (0..EVENTS_MAX + 1)
+    let rows: Vec<_> = (0..=EVENTS_MAX)
         .map(|number| recommendation(number, 1))
         .collect();
     world.backend.publish(&rows).unwrap();

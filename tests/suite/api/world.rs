@@ -188,8 +188,8 @@ impl Stream {
             let read = self.lines.read_line(&mut line).unwrap();
             assert!(read > 0, "the stream ended");
             match line.trim_end().split_once(": ") {
-                Some(("event", kind)) => event.kind = kind.to_owned(),
-                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("event", kind)) => event.kind = kind.into(),
+                Some(("id", id)) => event.id = id.into(),
                 Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
                 _ if line == "\n" && !event.kind.is_empty() => return event,
                 _ => {}
