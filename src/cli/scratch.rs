@@ -59,7 +59,12 @@ fn remove_when_interrupted(path: PathBuf) {
             })
         });
         if interrupted.is_ok() {
-            let _ = std::fs::remove_dir_all(&path);
+            // Others are at work in it until the end, and a file made meanwhile keeps its folder.
+            for _ in 0..TRIES {
+                if std::fs::remove_dir_all(&path).is_ok() || !path.exists() {
+                    break;
+                }
+            }
             std::process::exit(130);
         }
     };

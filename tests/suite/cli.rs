@@ -348,7 +348,7 @@ fn memory_and_why_are_told_beside_a_running_service_and_without_one() {
     assert_eq!(verdict(&alone), verdict(&why));
     assert!(told(dir.path(), &["memory", "show", SUBJECT]).contains("stopped"));
     assert!(told(dir.path(), &["why", SUBJECT]).contains("RES-LIFE-2"));
-    let output = skyherd(dir.path(), &["why", SUBJECT, "RES-LIFE-3"])
+    let output = skyherd(dir.path(), &["why", SUBJECT, "RES-LIFE-22"])
         .output()
         .unwrap();
     assert_eq!(code(&output), 2);
