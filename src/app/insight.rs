@@ -11,13 +11,13 @@ use crate::agents::Agent as _;
 use crate::agents::Observation;
 use crate::agents::domain::{ACCOUNT_KIND, DomainAgent, DomainState};
 use crate::http::{AgentMemory, KnownSubject, Observed, RuleAnswer, RuleVerdict, Series};
-use crate::model::{
-    AgentName, Recommendation, RecommendationState, Subject, Timestamp, partition_of,
-};
+use crate::model::{AgentName, Recommendation, Subject, Timestamp, partition_of};
 use crate::ports::{PortError, PortResult, RECENT_CAPACITY, Store, TaskId};
-use crate::rules::{Case, Measure, Meta, Rule, Thing, Verdict, stats};
+use crate::rules::{Thing, stats};
 use crate::runtime::{TaskMeta, decode_state};
 use crate::topology::DOMAINS;
+
+use super::why::answer;
 
 /// Subjects listed of a task.
 const SUBJECTS_MAX: usize = 200_000;
@@ -33,9 +33,9 @@ pub(super) struct Insight {
 }
 
 /// What an agent has of a subject, and when it is.
-struct Known {
-    state: DomainState,
-    now: Timestamp,
+pub(super) struct Known {
+    pub(super) state: DomainState,
+    pub(super) now: Timestamp,
 }
 
 impl Insight {
@@ -245,184 +245,5 @@ fn unit(metric: &str) -> &'static str {
         "CPUCreditBalance" | "CPUSurplusCreditsCharged" => "credits",
         name if name.starts_with("StatusCheckFailed") => "failures",
         _ => "",
-    }
-}
-
-fn answer(
-    rule: &dyn Rule,
-    subject: &Subject,
-    known: Option<&Known>,
-    recommendations: &[Arc<Recommendation>],
-) -> RuleAnswer {
-    let meta = rule.meta();
-    let mut answer = RuleAnswer {
-        rule: meta.id.to_owned(),
-        title: meta.title.to_owned(),
-        agent: meta.agent,
-        verdict: RuleVerdict::NotApplicable,
-        why: String::new(),
-        measured: None,
-        threshold: None,
-        distance: None,
-    };
-    if !meta.needs.judges(subject) {
-        answer.why = format!(
-            "it judges {}, not {}",
-            meta.needs.subjects.join(", "),
-            subject.kind()
-        );
-        return answer;
-    }
-    let Some(known) = known else {
-        answer.verdict = RuleVerdict::NoData;
-        answer.why = format!(
-            "the {} agent has never heard of it; what it needs is read with {}",
-            meta.agent,
-            meta.permissions.join(", ")
-        );
-        return answer;
-    };
-    let open = known
-        .state
-        .open_rows()
-        .find(|row| row.rule.as_str() == meta.id);
-    if let Some(row) = open {
-        (answer.verdict, answer.why) = held(row, recommendations);
-        if let Some(first) = row.evidence.first() {
-            answer.measured = Some(first.value.clone());
-            answer.threshold = Some(first.threshold.clone()).filter(|text| !text.is_empty());
-        }
-        return answer;
-    }
-    judge(rule, subject, known, &mut answer);
-    answer
-}
-
-/// What becomes of an open finding: it speaks, or something holds it back.
-fn held(
-    row: &crate::model::Finding,
-    recommendations: &[Arc<Recommendation>],
-) -> (RuleVerdict, String) {
-    let reasons = |list: &[crate::model::Suppressed]| {
-        let lines: Vec<String> = list
-            .iter()
-            .map(|held| format!("{}: {}", held.what, held.why))
-            .collect();
-        lines.join("; ")
-    };
-    let own = recommendations
-        .iter()
-        .find(|candidate| candidate.findings.iter().any(|(id, _)| *id == row.id));
-    match own {
-        Some(own) if own.state == RecommendationState::Vetoed => (
-            RuleVerdict::Vetoed,
-            format!("{}; held back by {}", row.why, reasons(&own.held_by)),
-        ),
-        Some(own) if own.state == RecommendationState::Superseded => (
-            RuleVerdict::Superseded,
-            format!("{}; excluded by {}", row.why, reasons(&own.held_by)),
-        ),
-        Some(_) => (RuleVerdict::Open, row.why.clone()),
-        None => {
-            let hider = recommendations.iter().find(|candidate| {
-                candidate.owner == row.owner
-                    && candidate.hides.iter().any(|hidden| hidden.what == row.rule)
-            });
-            match hider {
-                Some(hider) => (
-                    RuleVerdict::Superseded,
-                    format!("{}; {} speaks for it", row.why, hider.title),
-                ),
-                None => (RuleVerdict::Open, row.why.clone()),
-            }
-        }
-    }
-}
-
-/// Asks a rule that has no open finding.
-fn judge(rule: &dyn Rule, subject: &Subject, known: &Known, answer: &mut RuleAnswer) {
-    let meta = rule.meta();
-    let memory = &known.state.memory;
-    if memory.gone() {
-        answer.verdict = RuleVerdict::Clear;
-        answer.why = "the resource is gone".to_owned();
-        return;
-    }
-    if meta.momentary {
-        answer.verdict = RuleVerdict::Clear;
-        answer.why = "nothing of the kind happened lately".to_owned();
-        return;
-    }
-    let case = Case {
-        subject,
-        now: known.now,
-        as_of: known.now,
-        memory,
-        event: None,
-    };
-    let measure = rule.measure(&case);
-    if let Some(measure) = &measure {
-        let number = |value: f64| format!("{value:.2} {}", measure.unit);
-        answer.measured = Some(number(measure.measured));
-        answer.threshold = Some(number(measure.threshold));
-        answer.distance = Some(number(measure.distance().max(0.0)));
-    }
-    let short = measure.filter(Measure::short);
-    match (rule.check(&case), short) {
-        (Verdict::Silent, short) => {
-            answer.verdict = RuleVerdict::NoData;
-            answer.why = silence(meta, &case, short.as_ref());
-        }
-        (Verdict::Clear, Some(measure)) => {
-            answer.verdict = RuleVerdict::BelowThreshold;
-            answer.why = compared(&measure);
-        }
-        (Verdict::Clear, None) => {
-            answer.verdict = RuleVerdict::Clear;
-            answer.why = "it looked, and the condition is absent".to_owned();
-        }
-        (Verdict::Found(_), _) => {
-            answer.verdict = RuleVerdict::BelowThreshold;
-            answer.why = format!(
-                "it holds now; after having been closed it opens again once {} evaluations in a row say so",
-                meta.reopen_after
-            );
-        }
-    }
-}
-
-fn compared(measure: &Measure) -> String {
-    let way = if measure.above { "reaches" } else { "is below" };
-    format!(
-        "{} is {:.2} {unit}; it finds something when that {way} {:.2} {unit}",
-        measure.what,
-        measure.measured,
-        measure.threshold,
-        unit = measure.unit
-    )
-}
-
-/// What a silent rule lacks.
-fn silence(meta: &Meta, case: &Case<'_>, short: Option<&Measure>) -> String {
-    let mut lacks: Vec<String> = Vec::new();
-    for metric in meta.needs.metrics {
-        if case.series(*metric).is_none() {
-            lacks.push(format!("no point of {} {}", metric.namespace, metric.name));
-        }
-    }
-    if !meta.needs.items.is_empty() && case.thing().is_none() {
-        lacks.push("no inventory item".to_owned());
-    }
-    if meta.needs.costs && case.memory.spend.is_none() {
-        lacks.push("no cost line".to_owned());
-    }
-    if !meta.needs.events.is_empty() && case.memory.state().is_none() && case.thing().is_none() {
-        lacks.push("no state of the resource".to_owned());
-    }
-    let read = meta.permissions.join(", ");
-    match (lacks.as_slice(), short) {
-        ([], Some(measure)) => format!("too little is known yet: {}", compared(measure)),
-        ([], None) => format!("too little is known yet to say yes or no; it is read with {read}"),
-        (lacks, _) => format!("{}; that is read with {read}", lacks.join(", ")),
     }
 }

@@ -10,6 +10,7 @@ mod pulse;
 mod replay;
 mod upkeep;
 mod view;
+mod why;
 mod workers;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::http::Question;
@@ -31,6 +33,7 @@ pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
+pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use workers::{Service, Workers};
 
 /// Longest a readiness question waits for a worker's turn.
@@ -65,6 +68,8 @@ pub struct Handle {
     insight: insight::Insight,
     pulse: pulse::Pulse,
     asked: AtomicU64,
+    /// Whether a thread keeps the view up to date; else each look does.
+    followed: bool,
     clock: SystemClock,
 }
 
@@ -96,9 +101,44 @@ impl Handle {
         Ok(published)
     }
 
+    /// What a data directory or cluster holds, without running anything on it.
+    pub fn offline(config: &Config) -> anyhow::Result<Arc<Self>> {
+        let backend = open(config)?;
+        let metrics = Arc::new(Metrics::default());
+        Ok(Arc::new(Self::new(
+            backend,
+            metrics,
+            Workers::default(),
+            false,
+        )?))
+    }
+
+    fn new(
+        backend: Arc<dyn Backend>,
+        metrics: Arc<Metrics>,
+        workers: Workers,
+        followed: bool,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            metrics,
+            view: view::View::new(),
+            insight: insight::Insight::new(backend.store()?, backend.partitions()),
+            pulse: pulse::Pulse::default(),
+            asked: AtomicU64::new(0),
+            backend,
+            workers,
+            followed,
+            clock: SystemClock::default(),
+        })
+    }
+
     /// Waits until what is durable now is in the view.
     fn fresh(&self) -> PortResult<()> {
-        self.view.fresh(&*self.backend)
+        if self.followed {
+            self.view.fresh(&*self.backend)
+        } else {
+            self.view.read_once(&*self.backend)
+        }
     }
 
     /// Publishes a request for each account, under one id, which is returned once all are durable.
@@ -192,9 +232,14 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
         .context("could not start the HTTP runtime")?;
     let (why, stopped) = std::sync::mpsc::sync_channel(1);
     let handle = service.handle();
+    // Before anybody can know that the service runs: a signal from then on is heard.
+    let signals = {
+        let _within = runtime.enter();
+        Signals::listen()?
+    };
     let stop = async move {
         // The other end is there as long as the server is.
-        let _ = why.try_send(stopping(handle).await);
+        let _ = why.try_send(stopping(handle, signals).await);
     };
     let served = runtime.block_on(api::serve(config, service.handle(), stop));
     // Ends what a stream or a slow request still runs, before the workers it asks are gone.
@@ -204,22 +249,30 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     Ok(stopped.try_recv().unwrap_or(Stopped::Failed))
 }
 
+/// The signals that stop a service.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("could not listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Resolves on SIGTERM, ctrl-c, or when a worker has ended.
-async fn stopping(handle: Arc<Handle>) -> Stopped {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
+async fn stopping(handle: Arc<Handle>, mut signals: Signals) -> Stopped {
     tokio::select! {
-        () = terminated => {
+        _ = signals.terminate.recv() => {
             tracing::info!("told to stop");
             Stopped::Told
         }
-        _ = tokio::signal::ctrl_c() => {
+        _ = signals.interrupt.recv() => {
             tracing::info!("interrupted");
             Stopped::Interrupted
         }

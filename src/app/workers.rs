@@ -1,7 +1,7 @@
 //! One thread an agent, and how the rest of the process talks to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -120,16 +120,7 @@ impl Service {
                 super::upkeep::rounds(&db, &agents, &stop);
             })?);
         }
-        let handle = Arc::new(Handle {
-            metrics,
-            view: super::view::View::new(),
-            insight: super::insight::Insight::new(backend.store()?, backend.partitions()),
-            pulse: super::pulse::Pulse::default(),
-            asked: AtomicU64::new(0),
-            backend,
-            workers,
-            clock: SystemClock::default(),
-        });
+        let handle = Arc::new(Handle::new(backend, metrics, workers, true)?);
         let (shared, told) = (Arc::clone(&handle), Arc::clone(&stop));
         helpers.push(helper("view", move || {
             shared.view.follow(&*shared.backend, &told);

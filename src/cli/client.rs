@@ -1,4 +1,4 @@
-//! A topic from outside: through the running service of a data directory, or directly.
+//! Topics and the API from outside: through the running service of a data directory, or directly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::app::{Backend, address, open, stretch};
+use crate::app::{Backend, Handle, address, open, stretch};
 use crate::config::Config;
-use crate::http::{Stored, Stretch};
+use crate::http::{Access, Local, Stored, Stretch, router};
 use crate::model::Topic;
 
 /// Longest wait for the service's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(35);
+/// Largest answer taken, in bytes.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// Variable with the bearer token for a running service.
 const TOKEN: &str = "SKYHERD_TOKEN";
 
@@ -32,10 +34,7 @@ impl Client {
                 return Ok(service);
             }
             if existing && !config.data_dir.is_dir() {
-                anyhow::bail!(
-                    "there is no data in {}; start `skyherd run` first, or name another with SKYHERD_DATA_DIR",
-                    config.data_dir.display()
-                );
+                anyhow::bail!(no_data(config));
             }
         }
         Ok(Self::Direct(open(config)?))
@@ -118,6 +117,93 @@ impl Client {
     }
 }
 
+/// The way to the API.
+pub(super) enum Api {
+    /// Of a running service.
+    Service { base: String, agent: ureq::Agent },
+    /// On the data itself, in this process.
+    Local(Box<Local>),
+}
+
+impl Api {
+    /// The running service of the configuration, else the data itself.
+    pub(super) fn find(config: &Config) -> anyhow::Result<Self> {
+        if let Some(service) = Self::running(config) {
+            return Ok(service);
+        }
+        if !config.cluster() && !config.data_dir.is_dir() {
+            anyhow::bail!(no_data(config));
+        }
+        let handle = Handle::offline(config)?;
+        let router = router(handle, Access::new(true));
+        Ok(Self::Local(Box::new(Local::new(router)?)))
+    }
+
+    /// The running service, when it answers.
+    pub(super) fn running(config: &Config) -> Option<Self> {
+        match running(config)? {
+            Client::Service { base, agent } => Some(Self::Service { base, agent }),
+            Client::Direct(_) => None,
+        }
+    }
+
+    /// The answer's JSON.
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send("GET", path)
+    }
+
+    /// The answer's JSON, whatever its status.
+    pub(super) fn look(&self, path: &str) -> anyhow::Result<Value> {
+        let (_, text) = self.ask("GET", path)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// The answer's JSON; an error with the problem's hint when it was refused.
+    pub(super) fn send(&self, method: &str, path: &str) -> anyhow::Result<Value> {
+        let (status, text) = self.ask(method, path)?;
+        refused_or(status, &text)
+    }
+
+    fn ask(&self, method: &str, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+        match self {
+            Self::Local(local) => Ok(local.call(method, path, None)?),
+            Self::Service { base, agent } => {
+                let mut request = ureq::http::Request::builder()
+                    .method(method)
+                    .uri(format!("{base}{path}"));
+                if let Ok(token) = std::env::var(TOKEN) {
+                    request = request.header("authorization", format!("Bearer {token}"));
+                }
+                let mut answer = agent
+                    .run(request.body(())?)
+                    .context("the running service could not be asked")?;
+                let status = answer.status().as_u16();
+                let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+                Ok((status, body.read_to_vec()?))
+            }
+        }
+    }
+}
+
+/// Percent-encodes what may not stand in a path or query as it is; slashes stay.
+pub(super) fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+fn no_data(config: &Config) -> String {
+    format!(
+        "there is no data in {}; start `skyherd run` first, or name another with SKYHERD_DATA_DIR",
+        config.data_dir.display()
+    )
+}
+
 /// The service of the data directory, when it answers.
 fn running(config: &Config) -> Option<Client> {
     let address = std::fs::read_to_string(config.address_file()).ok()?;
@@ -143,26 +229,26 @@ fn answered(
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> anyhow::Result<Value> {
     let mut answer = answer.context("the running service could not be asked")?;
-    let status = answer.status();
-    let text = answer
-        .body_mut()
-        .with_config()
-        .limit(1 << 30)
-        .read_to_string()?;
-    let body: Value = serde_json::from_str(&text).unwrap_or_default();
-    if status.is_success() {
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    refused_or(status, &body.read_to_vec()?)
+}
+
+fn refused_or(status: u16, text: &[u8]) -> anyhow::Result<Value> {
+    let body: Value = serde_json::from_slice(text).unwrap_or_default();
+    if (200..300).contains(&status) {
         return Ok(body);
     }
     let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let mut hint = field("hint");
-    if status.as_u16() == 401 {
+    if status == 401 {
         hint = format!("put a token into the variable {TOKEN}");
     }
-    anyhow::bail!(
-        "the running service refused: {} {}; {hint}",
-        field("title"),
-        field("detail")
-    )
+    let detail = match field("detail") {
+        detail if detail.is_empty() => detail,
+        detail => format!(": {detail}"),
+    };
+    anyhow::bail!("{}{detail}; {hint}", field("title"))
 }
 
 fn stored(record: &Value) -> Stored {

@@ -5,6 +5,8 @@
 
 mod check;
 mod client;
+mod dlq;
+mod memory;
 mod metrics;
 mod output;
 mod progress;
@@ -12,10 +14,13 @@ mod publish;
 mod replay;
 mod rules;
 mod scratch;
+mod shell;
+mod status;
 mod table;
 mod tail;
 mod token;
 mod topics;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +57,8 @@ const EXAMPLES: &str = "Examples:
   skyherd replay --summary events/        what is in recorded files
   skyherd publish aws.events event.json   one event, durable when the command returns
   skyherd tail recommendations --follow
+  skyherd status                          how the running service does
+  skyherd why 111122223333/eu-west-1/instance/i-0abc
 
 Exit codes: 0 ok, 1 failed, 2 misused, 3 findings at or above --fail-on, 130 interrupted.";
 
@@ -78,10 +85,26 @@ enum Command {
     Tail(tail::TailArgs),
     /// Publish JSON records from a file or stdin.
     Publish(publish::PublishArgs),
+    /// Tell how the running service does; exit 1 while it is not ready.
+    Status(status::StatusArgs),
+    /// Watch the running service; without a terminal, print one snapshot.
+    Top(status::TopArgs),
+    /// Show what agents remember of a resource.
+    #[command(subcommand)]
+    Memory(memory::MemoryCommand),
+    /// Tell why there is, or is no, finding on a resource.
+    Why(why::WhyArgs),
+    /// List, show, send back and drop dead letters.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Print the table of every metric.
     Metrics,
     /// Make a bearer token for the HTTP API and print its configuration.
     Token(token::TokenArgs),
+    /// Print the completions of a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or that of one command, in roff.
+    Man(shell::ManArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -143,6 +166,8 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Rules(args) => return rules::rules(args, output),
         Command::Metrics => return metrics::metrics(output),
         Command::Token(args) => return token::token(args, output),
+        Command::Completions(args) => return shell::completions(args, output),
+        Command::Man(args) => return shell::man(args, output),
         _ => {}
     }
     let config = configuration(cli)?;
@@ -163,9 +188,17 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Topics(command) => topics::topics(command, &config, output),
         Command::Tail(args) => tail::tail(args, &config, output),
         Command::Publish(args) => publish::publish(args, &config, output),
-        Command::Check | Command::Rules(_) | Command::Metrics | Command::Token(_) => {
-            Ok(Ended::Well)
-        }
+        Command::Status(args) => status::status(args, &config, output),
+        Command::Top(args) => status::top(args, &config, output),
+        Command::Memory(command) => memory::memory(command, &config, output),
+        Command::Why(args) => why::why(args, &config, output),
+        Command::Dlq(command) => dlq::dlq(command, &config, output),
+        Command::Check
+        | Command::Rules(_)
+        | Command::Metrics
+        | Command::Token(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(Ended::Well),
     }
 }
 

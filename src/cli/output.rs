@@ -39,6 +39,11 @@ impl Output {
         writeln!(self.to, "{text}")
     }
 
+    /// Text as it is, such as what moves a terminal's cursor.
+    pub(super) fn raw(&mut self, text: &str) -> std::io::Result<()> {
+        self.to.write_all(text.as_bytes())
+    }
+
     /// One JSON value as a line.
     pub(super) fn json<T: serde::Serialize>(&mut self, value: &T) -> anyhow::Result<()> {
         serde_json::to_writer(&mut self.to, value)?;

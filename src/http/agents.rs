@@ -117,7 +117,7 @@ pub(super) struct AgentSeries {
 /// A node of the flow.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Node {
-    /// The topic's or agent's name; `outside` is AWS and people, `api` whoever reads here.
+    /// The topic's or agent's name; unique among both.
     id: String,
     kind: NodeKind,
 }
@@ -271,7 +271,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "Agents",
                 "The last 24 hours of one metric, one point a minute.",
             )
-            .part("agent", "The agent's name.")
+            .choice(
+                "agent",
+                "The agent's name.",
+                &AgentName::ALL.map(AgentName::as_str),
+            )
             .query::<Wanted>()
             .answers::<AgentSeries>(200, "Its points.")
             .refuses(&[404]),

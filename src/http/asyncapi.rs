@@ -1,8 +1,9 @@
 //! The `AsyncAPI` 3 document of the topics, made from topology and message types.
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::endpoint::SchemaOf;
 use super::openapi::generator;
 use crate::model::{
     Action, Approval, AuditRecord, Finding, Outcome, Recommendation, Request, Task, TaskResult,
@@ -12,78 +13,54 @@ use crate::topology;
 
 /// What a topic carries: the message's name, a line about it, its schema.
 fn message(topic: Topic, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
-    fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
-        generator.subschema_for::<T>().to_value()
-    }
-    let any = || json!({ "type": "object" });
+    let (name, says, schema) = carried(topic);
+    let schema = match schema {
+        Some(schema) => schema(generator).to_value(),
+        None => raw(topic),
+    };
+    (name, says, schema)
+}
+
+/// As far as AWS's own shapes are checked here.
+fn raw(topic: Topic) -> Value {
     match topic {
-        Topic::AwsMetrics => (
-            "metricStreamRecord",
-            "A data point as CloudWatch metric streams write it (JSON 1.0).",
-            any(),
-        ),
-        Topic::AwsEvents => (
-            "eventBridgeEvent",
-            "An EventBridge envelope with its detail.",
-            json!({ "type": "object", "required": ["detail-type", "source", "account", "time", "detail"] }),
-        ),
-        Topic::AwsInventory => (
-            "inventoryItem",
-            "An item of a Describe call with its account, region, kind and time.",
-            json!({ "type": "object", "required": ["account", "region", "kind", "observed_at"] }),
-        ),
-        Topic::AwsBilling => ("costLineItem", "A FOCUS cost row.", any()),
-        Topic::FindingsResource
-        | Topic::FindingsCost
-        | Topic::FindingsSecurity
-        | Topic::FindingsPerformance => (
-            "finding",
-            "One rule's verdict on one resource: its whole current state.",
-            of::<Finding>(generator),
-        ),
-        Topic::Requests => (
-            "request",
-            "A question to the coordinator.",
-            of::<Request>(generator),
-        ),
-        Topic::Approvals => ("approval", "A person's word.", of::<Approval>(generator)),
-        Topic::Recommendations => (
-            "recommendation",
-            "What to do about one owner: its whole current state.",
-            of::<Recommendation>(generator),
-        ),
-        Topic::Tasks => (
-            "task",
-            "One agent's part of a request.",
-            of::<Task>(generator),
-        ),
-        Topic::Results => ("result", "An agent's reply.", of::<TaskResult>(generator)),
-        Topic::Actions => ("action", "An approved change.", of::<Action>(generator)),
-        Topic::Outcomes => (
-            "outcome",
-            "What became of a change.",
-            of::<Outcome>(generator),
-        ),
-        Topic::Workflows => (
-            "workflowStep",
-            "A workflow's step.",
-            of::<WorkflowStep>(generator),
-        ),
-        Topic::Audit => (
-            "auditRecord",
-            "A decision, chained.",
-            of::<AuditRecord>(generator),
-        ),
-        Topic::Memory => (
-            "backup",
-            "A backup of an agent's state, in the program's own form.",
-            json!({}),
-        ),
-        Topic::DeadLetters => (
-            "deadLetter",
-            "An undecodable record, byte for byte; reason and origin are in the headers.",
-            json!({}),
-        ),
+        Topic::AwsEvents => json!({
+            "type": "object",
+            "required": ["detail-type", "source", "account", "time", "detail"],
+        }),
+        Topic::AwsInventory => json!({
+            "type": "object",
+            "required": ["account", "region", "kind", "observed_at"],
+        }),
+        Topic::AwsMetrics | Topic::AwsBilling => json!({ "type": "object" }),
+        _ => json!({}),
+    }
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+#[rustfmt::skip] // One topic a line reads as the table it is.
+fn carried(topic: Topic) -> (&'static str, &'static str, Option<SchemaOf>) {
+    match topic {
+        Topic::AwsMetrics => ("metricStreamRecord", "Data points as CloudWatch metric streams write them (JSON 1.0).", None),
+        Topic::AwsEvents => ("eventBridgeEvent", "An EventBridge envelope with its detail.", None),
+        Topic::AwsInventory => ("inventoryItem", "An item of a Describe call with its account, region, kind and time.", None),
+        Topic::AwsBilling => ("costLineItem", "A FOCUS cost row.", None),
+        Topic::FindingsResource | Topic::FindingsCost | Topic::FindingsSecurity | Topic::FindingsPerformance =>
+            ("finding", "One rule's verdict on one resource: its whole current state.", Some(of::<Finding>)),
+        Topic::Requests => ("request", "A question to the coordinator.", Some(of::<Request>)),
+        Topic::Approvals => ("approval", "A person's word.", Some(of::<Approval>)),
+        Topic::Recommendations => ("recommendation", "What to do about one owner: its whole current state.", Some(of::<Recommendation>)),
+        Topic::Tasks => ("task", "One agent's part of a request.", Some(of::<Task>)),
+        Topic::Results => ("result", "An agent's reply.", Some(of::<TaskResult>)),
+        Topic::Actions => ("action", "An approved change.", Some(of::<Action>)),
+        Topic::Outcomes => ("outcome", "What became of a change.", Some(of::<Outcome>)),
+        Topic::Workflows => ("workflowStep", "A workflow's step.", Some(of::<WorkflowStep>)),
+        Topic::Audit => ("auditRecord", "A decision, chained.", Some(of::<AuditRecord>)),
+        Topic::Memory => ("backup", "A backup of an agent's state, in the program's own form.", None),
+        Topic::DeadLetters => ("deadLetter", "An undecodable record, byte for byte; reason and origin are in the headers.", None),
     }
 }
 

@@ -4,6 +4,7 @@
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use super::Shared;
 
@@ -19,12 +20,10 @@ fn whole<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// A part of the path.
-#[derive(Clone, Copy)]
 pub(super) struct PathPart {
     pub(super) name: &'static str,
     pub(super) says: &'static str,
-    /// Largest number, when it is one.
-    pub(super) max: Option<u64>,
+    pub(super) schema: Value,
 }
 
 /// What may come back.
@@ -83,20 +82,26 @@ impl Endpoint {
         self.says = says;
         self
     }
-    pub(super) fn part(mut self, name: &'static str, says: &'static str) -> Self {
-        self.parts.push(PathPart {
-            name,
-            says,
-            max: None,
-        });
-        self
+    /// A part of the path: some text.
+    pub(super) fn part(self, name: &'static str, says: &'static str) -> Self {
+        self.path_part(name, says, json!({ "type": "string", "minLength": 1 }))
     }
-    pub(super) fn number(mut self, name: &'static str, says: &'static str, max: u64) -> Self {
-        self.parts.push(PathPart {
-            name,
-            says,
-            max: Some(max),
-        });
+    /// A part of the path: a number from 0 to `max`.
+    pub(super) fn number(self, name: &'static str, says: &'static str, max: u64) -> Self {
+        let schema = json!({ "type": "integer", "minimum": 0, "maximum": max });
+        self.path_part(name, says, schema)
+    }
+    /// A part of the path: one of these.
+    pub(super) fn choice(
+        self,
+        name: &'static str,
+        says: &'static str,
+        names: &[&'static str],
+    ) -> Self {
+        self.path_part(name, says, json!({ "type": "string", "enum": names }))
+    }
+    fn path_part(mut self, name: &'static str, says: &'static str, schema: Value) -> Self {
+        self.parts.push(PathPart { name, says, schema });
         self
     }
     pub(super) fn query<T: JsonSchema>(mut self) -> Self {

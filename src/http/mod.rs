@@ -14,6 +14,7 @@ mod endpoint;
 mod extract;
 mod feed;
 mod findings;
+mod local;
 mod openapi;
 mod ops;
 mod page;
@@ -41,6 +42,7 @@ pub use dead_letters::{
 };
 pub use feed::{Change, EVENTS_MAX, Feed, Position, Since};
 pub use findings::FindingStory;
+pub use local::Local;
 pub use openapi::openapi;
 pub use ops::open_to_all;
 pub use page::LIMIT_MAX;
@@ -202,11 +204,11 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
     .collect()
 }
 
-/// Method and path of every route, as documents tell them.
-pub fn routes() -> Vec<(&'static str, &'static str)> {
+/// Method, path and purpose of every route, as documents tell them.
+pub fn routes() -> Vec<(&'static str, &'static str, &'static str)> {
     endpoints()
         .iter()
-        .map(|endpoint| (endpoint.method, endpoint.path))
+        .map(|endpoint| (endpoint.method, endpoint.path, endpoint.says))
         .collect()
 }
 
@@ -248,7 +250,7 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
 
 async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let api = routes().into_iter().map(|(_, path)| path);
+        let api = routes().into_iter().map(|(_, path, _)| path);
         api.chain(console::ROUTES).collect()
     });
     let matched = request.extensions().get::<MatchedPath>().cloned();

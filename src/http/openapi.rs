@@ -26,9 +26,8 @@ struct ProblemDocument {
     /// How to mend it.
     hint: String,
     /// What went wrong this time.
-    #[schemars(with = "String")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    #[serde(default)]
+    detail: String,
 }
 
 /// The path as `OpenAPI` writes it, where `{*rest}` has no star.
@@ -37,16 +36,12 @@ fn template(path: &str) -> String {
 }
 
 fn path_parameter(part: &PathPart) -> Value {
-    let schema = match part.max {
-        Some(max) => json!({ "type": "integer", "minimum": 0, "maximum": max }),
-        None => json!({ "type": "string", "minLength": 1 }),
-    };
     json!({
         "name": part.name,
         "in": "path",
         "required": true,
         "description": part.says,
-        "schema": schema,
+        "schema": part.schema,
     })
 }
 

@@ -354,7 +354,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "Operations",
                 "Records of one partition as they stand in the log.",
             )
-            .part("topic", "The topic, such as findings.cost.")
+            .choice(
+                "topic",
+                "The topic, such as findings.cost.",
+                &Topic::ALL.map(Topic::as_str),
+            )
             .query::<Slice>()
             .answers::<Records>(200, "A stretch of it.")
             .refuses(&[404]),

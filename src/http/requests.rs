@@ -20,6 +20,8 @@ use crate::model::{AgentName, Answer, Subject, TaskKind, TaskStatus, Timestamp};
 pub const ACCOUNTS_MAX: usize = 100;
 /// Longest account id taken, in bytes; AWS's have 12.
 const ACCOUNT_BYTES_MAX: usize = 64;
+/// Longest subject that can be asked about, in characters.
+const SUBJECT_CHARS_MAX: usize = 256;
 /// Deadline unless asked otherwise, in milliseconds.
 const DEADLINE_MS: i64 = 10_000;
 /// Longest deadline, in milliseconds: a day.
@@ -48,8 +50,8 @@ pub(super) struct Ask {
     subject: Option<Subject>,
     /// Milliseconds from now until an answer is due, partial or not; 10,000 unless given.
     #[serde(default)]
-    #[schemars(range(min = 1, max = 86_400_000))]
-    deadline_ms: Option<i64>,
+    #[schemars(range(min = 1, max = 86_400_000), with = "Option<i64>")]
+    deadline_ms: Option<f64>,
 }
 
 /// The subjects a question may be about, for the schema.
@@ -57,7 +59,7 @@ pub(super) struct Ask {
 #[schemars(inline, transparent)]
 #[allow(dead_code, reason = "stands for a schema")]
 struct AskedSubject(
-    #[schemars(length(max = 512), regex(pattern = r"^[0-9A-Za-z:_-]{1,64}/[^/]+/.+$"))] String,
+    #[schemars(length(max = 256), regex(pattern = r"^[0-9A-Za-z:_-]{1,64}/[^/]+/.+$"))] String,
 );
 
 /// Where the answer will be.
@@ -191,17 +193,24 @@ fn question(ask: Ask) -> Result<Question, Problem> {
     if let Some(account) = accounts.iter().find(|account| !sound(account)) {
         return wrong(format!("{account:?} is no account"));
     }
-    let deadline_ms = ask.deadline_ms.unwrap_or(DEADLINE_MS);
-    if !(1..=DEADLINE_MS_MAX).contains(&deadline_ms) {
+    // JSON does not tell 5000 from 5000.0.
+    let deadline_ms = ask.deadline_ms.unwrap_or(DEADLINE_MS as f64);
+    if deadline_ms.fract() != 0.0 || !(1.0..=DEADLINE_MS_MAX as f64).contains(&deadline_ms) {
         return wrong(format!(
-            "deadline_ms {deadline_ms} is not 1 to {DEADLINE_MS_MAX}"
+            "deadline_ms {deadline_ms} is no whole number from 1 to {DEADLINE_MS_MAX}"
+        ));
+    }
+    let long = |subject: &Subject| subject.as_str().chars().count() > SUBJECT_CHARS_MAX;
+    if ask.subject.as_ref().is_some_and(long) {
+        return wrong(format!(
+            "a subject asked about has at most {SUBJECT_CHARS_MAX} characters"
         ));
     }
     Ok(Question {
         kind: ask.kind,
         accounts,
         subject: ask.subject,
-        deadline_ms,
+        deadline_ms: deadline_ms as i64,
     })
 }
 

@@ -52,8 +52,15 @@ fn help_names_every_command_and_shows_examples() {
         "rules",
         "tail",
         "publish",
+        "status",
+        "top",
+        "memory",
+        "why",
+        "dlq",
         "metrics",
         "token",
+        "completions",
+        "man",
         "Examples:",
         "Exit codes:",
     ] {
@@ -211,7 +218,12 @@ impl Running {
     }
 
     fn terminate(&mut self) -> i32 {
+        self.end("TERM")
+    }
+
+    fn end(&mut self, signal: &str) -> i32 {
         let told = Command::new("kill")
+            .args(["-s", signal])
             .arg(self.0.id().to_string())
             .status()
             .unwrap();
@@ -267,6 +279,150 @@ fn records_are_published_and_read_beside_a_running_service_and_without_one() {
     assert_eq!(records.len(), 2);
     assert_eq!(records[1]["payload"]["detail"]["instance-id"], "i-0abc");
     assert_eq!(records[1]["key"], "111122223333");
+}
+
+/// What the command printed; it must have ended well.
+fn told(dir: &Path, arguments: &[&str]) -> String {
+    let output = skyherd(dir, arguments).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn an_interrupted_service_saves_and_exits_with_130() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Running::start(dir.path());
+    assert_eq!(service.end("INT"), 130);
+}
+
+#[test]
+fn a_service_is_looked_at_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = skyherd(dir.path(), &["status"]).output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("start it with `skyherd run`"));
+    let mut service = Running::start(dir.path());
+    let output = publish(dir.path(), EVENT);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    // A service that has just started may not be ready yet, and says so by its exit code.
+    let status = || skyherd(dir.path(), &["status", "--json"]).output().unwrap();
+    let ready = crate::harness::await_until("ready", crate::harness::DEADLINE, || {
+        let output = status();
+        (code(&output) == 0).then(|| text(&output.stdout))
+    });
+    let status: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(status["readiness"]["ready"], Value::Bool(true));
+    assert_eq!(status["agents"].as_array().unwrap().len(), 5);
+    assert!(told(dir.path(), &["status"]).contains("open recommendations"));
+    let snapshot = told(dir.path(), &["top"]);
+    assert!(snapshot.contains("performance") && !snapshot.contains('\u{1b}'));
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn memory_and_why_are_told_beside_a_running_service_and_without_one() {
+    const SUBJECT: &str = "111122223333/eu-west-1/instance/i-0abc";
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Running::start(dir.path());
+    let output = publish(dir.path(), EVENT);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let memory = crate::harness::await_until("memory", crate::harness::DEADLINE, || {
+        let output = skyherd(dir.path(), &["memory", "show", SUBJECT])
+            .output()
+            .unwrap();
+        (code(&output) == 0).then(|| text(&output.stdout))
+    });
+    assert!(
+        memory.contains("resource: stopped since 2026-10-15T00:00:00Z"),
+        "{memory}"
+    );
+    let why = told(dir.path(), &["why", SUBJECT, "res-life-2", "--json"]);
+    assert_eq!(service.terminate(), 0);
+    let alone = told(dir.path(), &["why", SUBJECT, "RES-LIFE-2", "--json"]);
+    let verdict = |text: &str| {
+        let answer: Value = serde_json::from_str(text).unwrap();
+        answer["rules"][0]["verdict"].clone()
+    };
+    assert_eq!(verdict(&why), "below_threshold", "{why}");
+    assert_eq!(verdict(&alone), verdict(&why));
+    assert!(told(dir.path(), &["memory", "show", SUBJECT]).contains("stopped"));
+    assert!(told(dir.path(), &["why", SUBJECT]).contains("RES-LIFE-2"));
+    let output = skyherd(dir.path(), &["why", SUBJECT, "RES-LIFE-3"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(text(&output.stderr).contains("RES-LIFE-2"));
+    let nobody = ["memory", "show", "1/r/instance/i-0"];
+    let output = skyherd(dir.path(), &nobody).output().unwrap();
+    assert_eq!(code(&output), 1);
+}
+
+#[test]
+fn dead_letters_are_listed_shown_sent_back_and_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = skyherd::config::Config {
+        data_dir: dir.path().join("data"),
+        partitions: 4,
+        ..skyherd::config::Config::default()
+    };
+    let backend = skyherd::app::open(&config).unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let account = "111122223333";
+    let partition = skyherd::model::partition_of(account, 4);
+    let record = skyherd::ports::Outgoing {
+        topic: skyherd::model::Topic::AwsEvents,
+        partition,
+        key: Some(account.into()),
+        payload: Some(b"{\"source\":1}".to_vec()),
+        headers: Vec::new(),
+        // What is older than its retention would be tidied away before it is looked at.
+        timestamp_ms: Some(now.as_millis() as i64),
+    };
+    backend.publish(&[record]).unwrap();
+    drop(backend);
+    let mut service = Running::start(dir.path());
+    let letter = format!("{partition}/0");
+    crate::harness::await_until("a dead letter", crate::harness::DEADLINE, || {
+        let list = told(dir.path(), &["dlq", "list"]);
+        list.contains(&letter).then_some(())
+    });
+    let shown = told(dir.path(), &["dlq", "show", &letter]);
+    assert!(
+        shown.contains("{\"source\":1}") && shown.contains("reason"),
+        "{shown}"
+    );
+    let sent = told(dir.path(), &["dlq", "replay", &letter]);
+    assert!(
+        sent.contains(&format!("{letter} sent to aws.events")),
+        "{sent}"
+    );
+    assert_eq!(service.terminate(), 0);
+    // Nobody runs now: the same on the data itself.
+    let before = told(dir.path(), &["dlq", "list", "--json"]).lines().count();
+    assert!(told(dir.path(), &["dlq", "drop", &letter]).contains("dropped"));
+    let after = told(dir.path(), &["dlq", "list", "--json"]).lines().count();
+    assert_eq!(after, before - 1);
+    let output = skyherd(dir.path(), &["dlq", "show", "3-1"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 2);
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(
+            script.contains("dlq") && script.contains("completions"),
+            "{shell}"
+        );
+    }
+    let page = text(&run(&["man"]).stdout);
+    assert!(page.contains(".TH skyherd 1") && page.contains("dlq"));
+    assert!(text(&run(&["man", "why"]).stdout).contains(".TH skyherd-why 1"));
+    let output = run(&["man", "wyh"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("did you mean why?"));
 }
 
 #[test]

@@ -92,18 +92,27 @@ fn validator(schema: &Value) -> jsonschema::Validator {
         .expect("the schema is a schema")
 }
 
+/// Documents made of the program, without examples of their own.
+fn documents() -> Vec<(&'static str, Value)> {
+    vec![
+        ("openapi", skyherd::http::openapi()),
+        ("asyncapi", skyherd::http::asyncapi()),
+    ]
+}
+
 #[test]
 fn the_schemas_are_what_the_types_say() {
     let folder = root().join("schemas");
     let mut stale = Vec::new();
-    for kind in kinds() {
-        let fresh = serde_json::to_string_pretty(&kind.schema).unwrap() + "\n";
-        let path = folder.join(format!("{}.json", kind.name));
+    let schemas = kinds().into_iter().map(|kind| (kind.name, kind.schema));
+    for (name, schema) in schemas.chain(documents()) {
+        let fresh = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let path = folder.join(format!("{name}.json"));
         if std::fs::read_to_string(&path).ok().as_deref() != Some(&fresh) {
             if updating() {
                 std::fs::write(&path, fresh).unwrap();
             } else {
-                stale.push(kind.name);
+                stale.push(name);
             }
         }
     }
@@ -112,8 +121,58 @@ fn the_schemas_are_what_the_types_say() {
         "stale: {stale:?}; run UPDATE=1 cargo test --test suite generated"
     );
     let known: BTreeSet<String> = kinds().iter().map(|kind| kind.name.to_owned()).collect();
-    assert_eq!(json_names(&folder), known, "a schema without a type");
     assert_eq!(json_names(&folder.join("examples")), known);
+    let documents = documents().into_iter().map(|(name, _)| name.to_owned());
+    let known: BTreeSet<String> = known.into_iter().chain(documents).collect();
+    assert_eq!(json_names(&folder), known, "a schema without a type");
+}
+
+/// Every `$ref` in a document.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(to) if name == "$ref" => found.push(to.clone()),
+                    other => references(other, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_of_a_document_leads_somewhere_in_it() {
+    for (name, document) in documents() {
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20, "{name} has {} references", found.len());
+        for reference in found {
+            let place = reference.strip_prefix('#').unwrap_or_default();
+            assert!(document.pointer(place).is_some(), "{name}: {reference}");
+        }
+    }
+}
+
+#[test]
+fn every_route_and_topic_stands_in_its_document() {
+    let documents: BTreeMap<&str, Value> = documents().into_iter().collect();
+    for (method, path, _) in skyherd::http::routes() {
+        let path = path.replace("{*", "{");
+        let operation = &documents["openapi"]["paths"][&path][method.to_lowercase()];
+        assert!(operation["responses"].is_object(), "{method} {path}");
+    }
+    let channels = documents["asyncapi"]["channels"].as_object().unwrap();
+    let addresses: BTreeSet<&str> = channels
+        .values()
+        .map(|channel| channel["address"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        addresses,
+        Topic::ALL.map(Topic::as_str).into_iter().collect()
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::backend::Follower;
 
 pub(super) use letters::{Letter, read_letter};
 use news::News;
-pub(super) use news::{HEADER_MARK, HEADER_REPLAYED};
+pub use news::{HEADER_MARK, HEADER_REPLAYED};
 use rows::Rows;
 
 /// Topics followed.

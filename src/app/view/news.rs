@@ -11,9 +11,9 @@ use crate::sources::{Decoded, decode};
 use super::letters::{Letter, letter_of};
 
 /// Header of a mark beside a dead letter: the letter's offset in the same partition.
-pub(in crate::app) const HEADER_MARK: &str = "skyherd_mark";
+pub const HEADER_MARK: &str = "skyherd_mark";
 /// Header of a replayed dead letter: `partition/offset` of the letter.
-pub(in crate::app) const HEADER_REPLAYED: &str = "skyherd_replayed";
+pub const HEADER_REPLAYED: &str = "skyherd_replayed";
 
 /// A place in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,11 @@
 //! A service with every agent on an embedded log of its own, asked over its socket.
 
+use std::io::{BufRead as _, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skyherd::app::{self, Handle};
+use skyherd::app::{self, Backend, Handle};
 use skyherd::config::Config;
 use skyherd::http::{Access, router, serve};
 use skyherd::model::AgentName;
@@ -16,12 +17,13 @@ pub(super) const ACCOUNT: &str = "111122223333";
 
 pub(super) struct World {
     pub(super) handle: Arc<Handle>,
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) address: std::net::SocketAddr,
     agent: ureq::Agent,
     service: Option<app::Service>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     runtime: Option<tokio::runtime::Runtime>,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl World {
@@ -30,6 +32,15 @@ impl World {
     }
 
     pub(super) fn with(agents: &[AgentName], access: Access) -> Self {
+        Self::prepared(agents, access, |_| {})
+    }
+
+    /// With records in the log before anything runs.
+    pub(super) fn prepared(
+        agents: &[AgentName],
+        access: Access,
+        prepare: impl FnOnce(&dyn Backend),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config {
             data_dir: dir.path().to_owned(),
@@ -37,6 +48,8 @@ impl World {
             ..Config::default()
         };
         let backend = app::open(&config).unwrap();
+        prepare(&*backend);
+        let backend_too = Arc::clone(&backend);
         let metrics = Arc::new(Metrics::default());
         let service = app::Service::start(&config, agents, backend, metrics).unwrap();
         let handle = service.handle();
@@ -62,17 +75,14 @@ impl World {
             .into();
         Self {
             handle,
+            backend: backend_too,
             address,
             agent,
             service: Some(service),
             stop: Some(stop),
             runtime: Some(runtime),
-            dir,
+            _dir: dir,
         }
-    }
-
-    pub(super) fn dir(&self) -> &std::path::Path {
-        self.dir.path()
     }
 
     fn url(&self, path: &str) -> String {
@@ -117,6 +127,19 @@ impl World {
         });
     }
 
+    /// Opens the live stream; `after` is the last id heard.
+    pub(super) fn stream(&self, after: Option<&str>) -> Stream {
+        let mut request = self.agent.get(self.url("/api/v1/stream"));
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let answer = request.call().unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Stream {
+            lines: BufReader::new(Box::new(answer.into_body().into_reader())),
+        }
+    }
+
     /// Waits until a list has that many rows, and gives them.
     pub(super) fn rows(&self, path: &str, name: &str, count: usize) -> Vec<Value> {
         await_until(path, DEADLINE, || {
@@ -135,6 +158,52 @@ impl Drop for World {
         if let Some(service) = self.service.take() {
             let stopped = service.stop();
             assert!(std::thread::panicking() || stopped.is_ok(), "{stopped:?}");
+        }
+    }
+}
+
+/// One event of the live stream.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) data: Value,
+}
+
+/// A connection to the live stream; dropping it is a disconnect.
+pub(super) struct Stream {
+    lines: BufReader<Box<dyn Read>>,
+}
+
+impl Stream {
+    /// The next event; waits for it.
+    pub(super) fn next(&mut self) -> Event {
+        let mut event = Event {
+            kind: String::new(),
+            id: String::new(),
+            data: Value::Null,
+        };
+        loop {
+            let mut line = String::new();
+            let read = self.lines.read_line(&mut line).unwrap();
+            assert!(read > 0, "the stream ended");
+            match line.trim_end().split_once(": ") {
+                Some(("event", kind)) => event.kind = kind.to_owned(),
+                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                _ if line == "\n" && !event.kind.is_empty() => return event,
+                _ => {}
+            }
+        }
+    }
+
+    /// The next event that is not `agents`.
+    pub(super) fn change(&mut self) -> Event {
+        loop {
+            let event = self.next();
+            if event.kind != "agents" {
+                return event;
+            }
         }
     }
 }
