@@ -1,6 +1,6 @@
 // A browser for tests: Debian's Chromium, everything it complains of, axe, pictures.
 //
-// SKYHERD_BROWSER is Chromium's path, SKYHERD_BROWSER_MODULES the folder with node_modules,
+// SKYHERD_TEST_BROWSER is Chromium's path, SKYHERD_TEST_BROWSER_MODULES the folder with node_modules,
 // SKYHERD_TEST_SHOTS (if set) the folder pictures are written to.
 
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const modules = createRequire(join(process.env.SKYHERD_BROWSER_MODULES, 'node_modules', 'x.js'));
+const modules = createRequire(join(process.env.SKYHERD_TEST_BROWSER_MODULES, 'node_modules', 'x.js'));
 const { launch } = modules('puppeteer-core');
 const axeText = readFileSync(modules.resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -23,7 +23,7 @@ if (shots) mkdirSync(shots, { recursive: true });
 /** A browser that is closed when the process ends. */
 export async function browser(extra = []) {
   return launch({
-    executablePath: process.env.SKYHERD_BROWSER,
+    executablePath: process.env.SKYHERD_TEST_BROWSER,
     headless: true,
     // Its life hangs on a pipe to this process, however this one ends.
     pipe: true,

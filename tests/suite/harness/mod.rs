@@ -39,8 +39,12 @@ pub(crate) fn require_redis() -> Option<PathBuf> {
 
 /// Whether there is a browser and what drives it; if not, says which test does not run for want of it.
 pub(crate) fn require_browser() -> bool {
-    require("SKYHERD_BROWSER", "Chromium").is_some()
-        && require("SKYHERD_BROWSER_MODULES", "node modules of tests/browser").is_some()
+    require("SKYHERD_TEST_BROWSER", "Chromium").is_some()
+        && require(
+            "SKYHERD_TEST_BROWSER_MODULES",
+            "node modules of tests/browser",
+        )
+        .is_some()
 }
 
 /// The broker that the whole test run shares, or `None` after saying so. Its topics and groups are everybody's: a test

@@ -74,16 +74,15 @@ export function open({ place }) {
   const body = h('div', {});
   put(place, head('Agents', 'What each one takes, how far it is behind, and how fast a record becomes a row. 99 of 100 rows are published within the latency shown.'), body);
   const lines = async () => {
-    for (const [name, { plotted }] of cards) {
-      for (const [metric] of SHOWN) {
-        try {
-          const { points, unit } = await get(path('/agents', name, 'series'), { metric }, leave.signal);
-          plotted(metric, points, unit);
-        } catch {
-          if (leave.signal.aborted) return;
-        }
+    const one = async (name, metric, plotted) => {
+      try {
+        const { points, unit } = await get(path('/agents', name, 'series'), { metric }, leave.signal);
+        plotted(metric, points, unit);
+      } catch {
+        // The line stays as it was; the numbers above it come by the stream.
       }
-    }
+    };
+    await Promise.all([...cards].flatMap(([name, { plotted }]) => SHOWN.map(([metric]) => one(name, metric, plotted))));
   };
   const show = ({ agents }) => {
     if (!agents.length) return empty('agents', 'No agent runs', 'This process was started without agents.');
