@@ -12,7 +12,6 @@ fn agents_whose_process_was_killed_are_found_gone_until_they_are_back() {
     };
     world.run_with("a", Some("resource,coordinator"), ROUND);
     world.run_with("b", Some("cost,security,performance"), ROUND);
-    world.await_quiesced();
     let gone = |world: &World| {
         let labels = [("agent", "resource"), ("severity", "high")];
         world.metric_of("a", "skyherd_open_findings", &labels)
