@@ -91,7 +91,7 @@ fn change(base: &str, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>
             while !stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let due = Duration::from_micros(number * 1_000_000 / RATE);
-                std::thread::sleep(due.saturating_sub(began.elapsed()));
+                std::thread::park_timeout(due.saturating_sub(began.elapsed()));
                 let at = story::begin().plus(1_000 + number as i64);
                 // Another size is another saving: a new revision of the recommendation.
                 let size = SIZE + 1 + number % 997;
