@@ -496,7 +496,12 @@ fn variable(name: &str) -> bool {
         .iter()
         .any(|problem| problem.what == "no such setting");
     let test = name.starts_with("SKYHERD_TEST_");
-    let sources = ["dev", "tests/suite/simulation.rs", "src/config/load.rs"];
+    let sources = [
+        "dev",
+        "tests/suite/simulation.rs",
+        "tests/browser/kit.mjs",
+        "src/config/load.rs",
+    ];
     (setting && !test) || sources.iter().any(|path| read(path).contains(name))
 }
 
