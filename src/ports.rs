@@ -88,7 +88,7 @@ pub struct Outgoing {
     pub payload: Option<Vec<u8>>,
     /// Headers in order.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Event time in milliseconds.
+    /// Event time in milliseconds; without it the log gives the time of the append.
     pub timestamp_ms: Option<i64>,
 }
 

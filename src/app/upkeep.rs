@@ -142,4 +142,28 @@ mod tests {
         db.commit(&checkpoint).unwrap();
         assert_eq!(tidy(), Some((2, 4)), "the third is old but not read");
     }
+
+    #[test]
+    fn a_dead_letter_is_kept_from_when_it_was_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = EmbeddedOptions {
+            partitions: 1,
+            ..EmbeddedOptions::default()
+        };
+        let db = Embedded::open(dir.path(), options).unwrap();
+        let letter = Outgoing {
+            topic: Topic::DeadLetters,
+            timestamp_ms: None,
+            ..record(Timestamp::from_ms(0))
+        };
+        db.append_many(&[letter]).unwrap();
+        let now = SystemClock::default().now();
+        let left_after = |days: i64| {
+            let at = now.plus(days * Timestamp::DAY);
+            round(&db, &[], at, &mut BTreeMap::new()).unwrap();
+            db.bounds(Topic::DeadLetters, 0)
+        };
+        assert_eq!(left_after(89), Some((0, 1)));
+        assert_eq!(left_after(91), Some((1, 1)));
+    }
 }

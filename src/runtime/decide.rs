@@ -268,7 +268,11 @@ pub(super) fn publish<A: Agent>(
         key: Some(message.key().as_bytes().to_vec()),
         payload: (!tombstone).then_some(payload),
         headers,
-        timestamp_ms: message.at().map(Timestamp::ms),
+        // Where time decides how long a record is kept, it is the time of writing.
+        timestamp_ms: topic
+            .compacted()
+            .then(|| message.at().map(Timestamp::ms))
+            .flatten(),
     });
     task.changed = true;
 }

@@ -253,7 +253,8 @@ fn dead_letter<A: Agent>(shared: &Shared<A>, record: &RecordView<'_>, reason: &s
         key: record.key.map(<[u8]>::to_vec),
         payload: record.payload.map(<[u8]>::to_vec),
         headers,
-        timestamp_ms: record.timestamp_ms,
+        // Kept from when it was put aside, however old the record is.
+        timestamp_ms: None,
     }))
 }
 

@@ -152,8 +152,8 @@ pub(super) struct Stored<'a> {
     pub timestamp_ms: Option<i64>,
 }
 
-/// form, flags, time?, key?, header count, (name, value)*, payload to the end.
-pub(super) fn encode_record(record: &Outgoing) -> Vec<u8> {
+/// form, flags, time?, key?, header count, (name, value)*, payload to the end; `at_ms` is its time.
+pub(super) fn encode_record(record: &Outgoing, at_ms: i64) -> Vec<u8> {
     let payload = record.payload.as_deref();
     let head = 32 + record.key.as_ref().map_or(0, Vec::len);
     let headers = record.headers.iter().map(|(k, v)| k.len() + v.len() + 4);
@@ -161,16 +161,11 @@ pub(super) fn encode_record(record: &Outgoing) -> Vec<u8> {
         Vec::with_capacity(head + headers.sum::<usize>() + payload.map_or(0, <[u8]>::len));
     value.push(FORM);
     value.push(
-        if record.timestamp_ms.is_some() {
-            HAS_TIME
-        } else {
-            0
-        } | if record.key.is_some() { HAS_KEY } else { 0 }
+        HAS_TIME
+            | if record.key.is_some() { HAS_KEY } else { 0 }
             | if payload.is_some() { HAS_PAYLOAD } else { 0 },
     );
-    if let Some(at) = record.timestamp_ms {
-        value.extend_from_slice(&at.to_le_bytes());
-    }
+    value.extend_from_slice(&at_ms.to_le_bytes());
     if let Some(key) = &record.key {
         put_bytes(&mut value, key);
     }
@@ -292,15 +287,15 @@ mod tests {
             key in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300)),
             payload in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300)),
             headers in proptest::collection::vec((".{0,20}", proptest::collection::vec(any::<u8>(), 0..40)), 0..12),
-            timestamp_ms in proptest::option::of(any::<i64>()),
+            at_ms in any::<i64>(),
         ) {
-            let record = Outgoing { topic: Topic::Audit, partition: 3, key, payload, headers, timestamp_ms };
-            let value = encode_record(&record);
+            let record = Outgoing { topic: Topic::Audit, partition: 3, key, payload, headers, timestamp_ms: None };
+            let value = encode_record(&record, at_ms);
             let mut read = Headers::new();
             let stored = decode_record(&value, &mut read).expect("whole");
             prop_assert_eq!(stored.key, record.key.as_deref());
             prop_assert_eq!(stored.payload, record.payload.as_deref());
-            prop_assert_eq!(stored.timestamp_ms, record.timestamp_ms);
+            prop_assert_eq!(stored.timestamp_ms, Some(at_ms));
             prop_assert_eq!(read.len(), record.headers.len());
             for (a, b) in read.iter().zip(&record.headers) {
                 prop_assert_eq!(a.0, b.0.as_str());

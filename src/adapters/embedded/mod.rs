@@ -265,7 +265,12 @@ impl Embedded {
 
     /// Gives `records` their offsets and writes them with what is already in `batch`.
     fn write(&self, mut batch: OwnedWriteBatch, records: &[&Outgoing]) -> PortResult<()> {
-        let values: Vec<Vec<u8>> = records.iter().map(|r| codec::encode_record(r)).collect();
+        // As a broker does: a record without a time of its own has the time it was appended.
+        let now = now_ms();
+        let values: Vec<Vec<u8>> = records
+            .iter()
+            .map(|record| codec::encode_record(record, record.timestamp_ms.unwrap_or(now)))
+            .collect();
         for record in records {
             if self.bound(record.topic, record.partition).is_none() {
                 return Err(self.no_partition(record.partition));
@@ -304,6 +309,13 @@ impl Embedded {
         }
         Ok(())
     }
+}
+
+/// The wall clock, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl Appender for Embedded {
