@@ -24,8 +24,11 @@ use crate::world::{Deployment, PARTITIONS, Servers, append};
 pub(crate) const SUBJECTS: u64 = 100_000;
 /// How long calls are published.
 const LOAD_FOR: Duration = Duration::from_secs(12);
-/// Calls a second at most, so that the load generator beside it does not become what is measured.
-pub(crate) const RATE_MAX: f64 = 4_000.0;
+/// What the first calls meet is start-up (connections, producer ids, the broker's compiler): they
+/// are published and not measured.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// Calls published at once to see how many a second the whole deployment sustains.
+const BURST: u64 = 40_000;
 /// How long the last findings may take to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// How often the publisher looks at the clock.
@@ -207,16 +210,33 @@ impl Running {
         Ok(count)
     }
 
+    /// Calls a second from the first published to the last recommendation seen, when they come
+    /// as fast as the broker takes them: what this machine sustains with load generator, broker,
+    /// Redis and every agent on it.
+    pub(crate) fn sustained(&mut self) -> PortResult<f64> {
+        let watch = Watch::start(&self.at)?;
+        let appender = KafkaAppender::open(&self.at.kafka, "burst")?;
+        let begin = Instant::now();
+        for number in 0..BURST {
+            let opening = number % load::OPENING_EVERY == 0;
+            let call = load::call(self.next, opening, self.clock.now(), PARTITIONS);
+            append(&appender, 1, &call)?;
+            self.next += u64::from(opening);
+        }
+        let last = watch.await_seen(2, self.next - 1, crate::DEADLINE);
+        let last = last.ok_or(PortError::Fatal("the burst was not answered".into()))?;
+        Ok(BURST as f64 / (last - begin).as_secs_f64())
+    }
+
     /// Publishes calls at `rate` a second; every [`load::OPENING_EVERY`]th opens a group.
     pub(crate) fn latencies(&mut self, rate: f64) -> PortResult<Latencies> {
-        let rate = rate.min(RATE_MAX);
         let watch = Watch::start(&self.at)?;
         let appender = KafkaAppender::open(&self.at.kafka, "load")?;
         let (first, begin) = (self.next, Instant::now());
         let mut opened: Vec<(u64, Instant)> = Vec::new();
         let mut probed: Vec<(u64, Instant)> = Vec::new();
         let mut done = 0;
-        while begin.elapsed() < LOAD_FOR {
+        while begin.elapsed() < WARM_UP + LOAD_FOR {
             let due = (begin.elapsed().as_secs_f64() * rate) as u64;
             while done < due {
                 let opening = done % load::OPENING_EVERY == 0;
@@ -224,7 +244,9 @@ impl Running {
                 let call = load::call(self.next, opening, now, PARTITIONS);
                 let sent = Instant::now();
                 append(&appender, 1, &call)?;
-                if opening {
+                if opening && begin.elapsed() < WARM_UP {
+                    self.next += 1;
+                } else if opening {
                     opened.push((self.next, sent));
                     let probe = Outgoing {
                         topic: PROBES,
