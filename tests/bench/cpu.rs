@@ -28,3 +28,36 @@ fn fields(first: usize) -> f64 {
         .sum();
     ticks / TICKS_PER_SECOND
 }
+
+/// What the whole machine has spent so far, in ticks: at work, and altogether.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine {
+    busy: f64,
+    all: f64,
+}
+
+impl Machine {
+    pub(crate) fn now() -> Self {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let first = text.lines().next().unwrap_or_default();
+        // user nice system idle iowait irq softirq steal
+        let ticks: Vec<f64> = first
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        let all: f64 = ticks.iter().sum();
+        let idle: f64 = ticks.iter().skip(3).take(2).sum();
+        Self {
+            busy: all - idle,
+            all,
+        }
+    }
+
+    /// The share of all cores that was at work since then, from 0 to 1.
+    pub(crate) fn busy_since(self) -> f64 {
+        let now = Self::now();
+        (now.busy - self.busy) / (now.all - self.all).max(1.0)
+    }
+}

@@ -15,15 +15,15 @@ use skyherd::model::{AgentName, Topic};
 use skyherd::ports::{Clock as _, Outgoing, PortError, PortResult, Store as _, TaskId};
 use skyherd::runtime::SystemClock;
 
-use crate::load;
 use crate::proc::Proc;
 use crate::service::free_port;
 use crate::world::{Deployment, PARTITIONS, Servers, append};
+use crate::{cpu, load};
 
 /// Subjects whose state is in Redis when the program is killed.
 pub(crate) const SUBJECTS: u64 = 100_000;
 /// How long calls are published.
-const LOAD_FOR: Duration = Duration::from_secs(12);
+const LOAD_FOR: Duration = Duration::from_secs(10);
 /// What the first calls meet is start-up (connections, producer ids, the broker's compiler): they
 /// are published and not measured.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -138,6 +138,8 @@ fn note(times: &mut Times, number: u64, now: Instant) {
 /// Sorted milliseconds from publication until readable.
 pub(crate) struct Latencies {
     pub(crate) rate: f64,
+    /// Share of all cores at work, from 0 to 1.
+    pub(crate) busy: f64,
     pub(crate) raw: Vec<f64>,
     pub(crate) finding: Vec<f64>,
     pub(crate) recommendation: Vec<f64>,
@@ -236,16 +238,20 @@ impl Running {
         let mut opened: Vec<(u64, Instant)> = Vec::new();
         let mut probed: Vec<(u64, Instant)> = Vec::new();
         let mut done = 0;
+        let mut machine = None;
         while begin.elapsed() < WARM_UP + LOAD_FOR {
             let due = (begin.elapsed().as_secs_f64() * rate) as u64;
+            if begin.elapsed() >= WARM_UP {
+                machine.get_or_insert_with(cpu::Machine::now);
+            }
             while done < due {
                 let opening = done % load::OPENING_EVERY == 0;
                 let now = self.clock.now();
                 let call = load::call(self.next, opening, now, PARTITIONS);
                 let sent = Instant::now();
                 append(&appender, 1, &call)?;
-                if opening && begin.elapsed() < WARM_UP {
-                    self.next += 1;
+                if begin.elapsed() < WARM_UP {
+                    self.next += u64::from(opening);
                 } else if opening {
                     opened.push((self.next, sent));
                     let probe = Outgoing {
@@ -260,6 +266,7 @@ impl Running {
             }
             std::thread::park_timeout(TICK);
         }
+        let busy = machine.map_or(f64::NAN, cpu::Machine::busy_since);
         if self.next > first {
             watch.await_seen(2, self.next - 1, SEEN_WITHIN);
         }
@@ -276,6 +283,7 @@ impl Running {
         };
         Ok(Latencies {
             rate,
+            busy,
             raw: spans(&probed, 0),
             finding: spans(&opened, 1),
             recommendation: spans(&opened, 2),

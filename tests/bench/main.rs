@@ -16,6 +16,7 @@ mod load;
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod proc;
 mod report;
+mod rows;
 #[path = "../suite/harness/service.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod service;
@@ -42,31 +43,34 @@ use skyherd::ports::{PortError, PortResult};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use latency::Running;
-use report::{Report, Row, quantile, thousands};
-use throughput::Run;
+use report::{Report, Row, thousands};
+use rows::Pair;
 use world::{Deployment, PARTITIONS, Servers};
 
 /// Longest a server or program may take to answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 /// Calls published before the agents run: enough that the security agent's figure is no start-up.
 const CALLS: u64 = 60_000;
-/// Share of the bare loop's rate a rule agent shall reach on metric points.
-const RATIO_GOAL: f64 = 0.55;
 /// Runs of each agent; the median's ratio is the figure.
 const ROUNDS: usize = 3;
+/// Shares of what the machine sustains at which latency is measured. At half of the throughput of
+/// large batches the machine is near its limit already: how busy it was is in each row.
+const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME] [--console]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
+--live          only latency and restart of the running service
 --console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
 
 struct Arguments {
     json: bool,
     load: load::Load,
     agent: Option<AgentName>,
+    live: bool,
     console: bool,
 }
 
@@ -111,6 +115,7 @@ fn arguments() -> Result<Arguments, String> {
         json: false,
         load: load::Load::Story(load::STORY),
         agent: None,
+        live: false,
         console: false,
     };
     let mut words = std::env::args().skip(1);
@@ -120,6 +125,7 @@ fn arguments() -> Result<Arguments, String> {
             // Cargo adds it.
             "--bench" => {}
             "--json" => arguments.json = true,
+            "--live" => arguments.live = true,
             "--console" => arguments.console = true,
             "--story" => {
                 let copies = value()?
@@ -171,6 +177,9 @@ fn machine() -> Value {
 }
 
 fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> PortResult<()> {
+    if arguments.live {
+        return live(servers, report);
+    }
     let mut pairs: BTreeMap<AgentName, Vec<Pair>> = BTreeMap::new();
     for round in 0..ROUNDS {
         // Topics and memory of its own: each round begins as the first did.
@@ -201,7 +210,7 @@ fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> Por
         }
     }
     for (name, pairs) in pairs {
-        report.add(throughput_row(name, pairs));
+        report.add(rows::throughput(name, pairs));
     }
     if arguments.agent.is_none() {
         live(servers, report)?;
@@ -239,20 +248,6 @@ fn apart<T: Send>(name: &str, run: impl FnOnce() -> PortResult<T> + Send) -> Por
     })
 }
 
-/// An agent's run, and the bare loop's over the same records.
-struct Pair {
-    agent: Run,
-    bare: Run,
-    outputs: usize,
-    ruled: bool,
-}
-
-impl Pair {
-    fn ratio(&self) -> f64 {
-        self.agent.per_core_second() / self.bare.per_core_second()
-    }
-}
-
 /// An agent and the bare loop, one after the other.
 fn compare<A: Agent>(servers: &Servers, at: &Deployment, agent: A) -> PortResult<Pair> {
     let spec = agent.capabilities();
@@ -266,104 +261,20 @@ fn compare<A: Agent>(servers: &Servers, at: &Deployment, agent: A) -> PortResult
     })
 }
 
-/// The round whose ratio is the median, and the ratios of all.
-fn throughput_row(name: AgentName, mut pairs: Vec<Pair>) -> Row {
-    pairs.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-    let ratios: Vec<f64> = pairs.iter().map(Pair::ratio).collect();
-    let pair = &pairs[pairs.len() / 2];
-    let (run, bare) = (&pair.agent, &pair.bare);
-    let texts: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-    Row {
-        what: format!(
-            "{name} agent, {} records in, {} out",
-            thousands(run.events as f64),
-            thousands(pair.outputs as f64)
-        ),
-        figure: format!(
-            "{} events/core-second = {:.2} of bare ({} /s; Redis beside: {:.0} % of its CPU); rounds: {}",
-            thousands(run.per_core_second()),
-            pair.ratio(),
-            thousands(run.events as f64 / run.wall),
-            100.0 * run.redis / run.cpu,
-            texts.join(", ")
-        ),
-        baseline: format!(
-            "bare poll+decode+produce: {} events/core-second ({} /s)",
-            thousands(bare.per_core_second()),
-            thousands(bare.events as f64 / bare.wall)
-        ),
-        goal: if pair.ruled {
-            format!("ratio at least {RATIO_GOAL}")
-        } else {
-            String::new()
-        },
-        numbers: json!({
-            "agent": name.as_str(), "events": run.events, "outputs": pair.outputs,
-            "cpu_seconds": run.cpu, "wall_seconds": run.wall, "redis_cpu_seconds": run.redis,
-            "per_core_second": run.per_core_second(), "ratio": pair.ratio(), "ratios": ratios,
-            "bare_cpu_seconds": bare.cpu, "bare_wall_seconds": bare.wall, "bare_per_core_second": bare.per_core_second(),
-        }),
-    }
-}
-
 /// Latency and restart of the program itself.
 fn live(servers: &Servers, report: &mut Report) -> PortResult<()> {
     let mut running = Running::start(servers)?;
     let subjects = running.subjects()?;
     let sustained = running.sustained()?;
-    let found = running.latencies(sustained / 2.0)?;
-    let ms = |spans: &[f64]| {
-        format!(
-            "p50 {:.1} ms, p99 {:.1} ms",
-            quantile(spans, 0.5),
-            quantile(spans, 0.99)
-        )
-    };
-    for (what, spans, goal) in [
-        ("finding", &found.finding, "raw +10 ms p50, +40 ms p99"),
-        (
-            "recommendation",
-            &found.recommendation,
-            "p50 30 ms, p99 100 ms",
-        ),
-    ] {
-        report.add(Row {
-            what: format!(
-                "event to {what} at {} calls/s, half of what this machine sustains; {} of {} seen",
-                thousands(found.rate),
-                spans.len(),
-                found.published
-            ),
-            figure: ms(spans),
-            baseline: format!("raw produce to consume: {}", ms(&found.raw)),
-            goal: goal.into(),
-            numbers: json!({
-                "rate": found.rate, "seen": spans.len(), "published": found.published,
-                "p50_ms": quantile(spans, 0.5), "p99_ms": quantile(spans, 0.99),
-                "raw_p50_ms": quantile(&found.raw, 0.5), "raw_p99_ms": quantile(&found.raw, 0.99),
-            }),
-        });
+    for share in SHARES {
+        for row in rows::latency(share, &running.latencies(sustained * share)?) {
+            report.add(row);
+        }
     }
     let mut restarts = Vec::new();
     for _ in 0..latency::RESTARTS {
         restarts.push(running.restart()?);
     }
-    let mut findings: Vec<f64> = restarts.iter().map(|restart| restart.finding).collect();
-    findings.sort_by(f64::total_cmp);
-    let recommended: Vec<String> = restarts
-        .iter()
-        .map(|restart| format!("{:.2}", restart.recommendation))
-        .collect();
-    let texts: Vec<String> = findings.iter().map(|span| format!("{span:.2}")).collect();
-    report.add(Row {
-        what: format!(
-            "kill -9, restart with {} subjects in memory, to the first new finding",
-            thousands(subjects as f64)
-        ),
-        figure: format!("{} s", texts.join(", ")),
-        baseline: format!("to its recommendation: {} s", recommended.join(", ")),
-        goal: "2 s".into(),
-        numbers: json!({"subjects": subjects, "finding_seconds": findings}),
-    });
+    report.add(rows::restart(subjects, &restarts));
     Ok(())
 }
