@@ -10,7 +10,7 @@ use crate::config::{Config, Role};
 use crate::http::{
     Access, AgentMemory, AgentRow, Credential, DeadLetterRow, DeadLetterStory, Feed, FindingStory,
     HistoryStep, Inspected, KnownSubject, Mark, Question, Rate, RecommendationStory, Replayed,
-    RequestRow, RuleAnswer, SeriesMetric, Service, Stored, Stretch, TaskStatus,
+    RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
 };
 use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
 use crate::ports::{Clock as _, PortResult, TaskId};
@@ -21,9 +21,10 @@ impl Service for Handle {
     fn metrics(&self) -> &Metrics {
         &self.metrics
     }
-    fn status(&self, refresh: bool) -> PortResult<Vec<TaskStatus>> {
+    fn status(&self, refresh: bool) -> PortResult<Status> {
         let standings = self.standing(refresh)?;
-        Ok(standings
+        let tasks = standings
+            .tasks
             .into_iter()
             .map(|task| TaskStatus {
                 task: TaskId {
@@ -36,7 +37,11 @@ impl Service for Handle {
                 dirty: task.standing.dirty,
                 wake_due: task.standing.wake_due,
             })
-            .collect())
+            .collect();
+        Ok(Status {
+            tasks,
+            joining: standings.joining,
+        })
     }
     fn inspect(&self, topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
         inspect(topic, payload)

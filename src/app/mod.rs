@@ -60,6 +60,15 @@ pub struct TaskStanding {
     pub standing: Standing,
 }
 
+/// How a process stands.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Standings {
+    /// Every task it owns.
+    pub tasks: Vec<TaskStanding>,
+    /// Its agents that do not know yet what they own.
+    pub joining: Vec<AgentName>,
+}
+
 /// What the API and tools may ask of a running process.
 pub struct Handle {
     /// The registry.
@@ -77,7 +86,7 @@ pub struct Handle {
 
 impl Handle {
     /// How every owned task stands. With `refresh` the log is asked for its true ends first.
-    pub fn standing(&self, refresh: bool) -> PortResult<Vec<TaskStanding>> {
+    pub fn standing(&self, refresh: bool) -> PortResult<Standings> {
         self.workers.standing(refresh, STANDING_WAIT)
     }
 

@@ -20,7 +20,7 @@ use crate::ports::{PortError, PortResult};
 use crate::runtime::{Failpoint, Options, Outside, Standing, SystemClock, Worker};
 use crate::telemetry::Metrics;
 
-use super::{Backend, Handle, TaskStanding};
+use super::{Backend, Handle, Standings, TaskStanding};
 
 /// How long a worker rests after a fault that is nobody's in particular.
 const FAULT_REST: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ const FAULT_REST: Duration = Duration::from_millis(200);
 /// A question to a worker, answered between two turns.
 struct Question {
     refresh: bool,
-    answer: SyncSender<PortResult<Vec<Standing>>>,
+    answer: SyncSender<PortResult<(bool, Vec<Standing>)>>,
 }
 
 /// The running workers.
@@ -41,8 +41,8 @@ pub struct Workers {
 
 impl Workers {
     /// Asks every worker how its tasks stand.
-    pub fn standing(&self, refresh: bool, within: Duration) -> PortResult<Vec<TaskStanding>> {
-        let mut all = Vec::new();
+    pub fn standing(&self, refresh: bool, within: Duration) -> PortResult<Standings> {
+        let mut all = Standings::default();
         for (agent, inbox) in &self.inboxes {
             let (answer, answers) = sync_channel(1);
             let gone = || PortError::Transient(format!("the {agent} worker does not answer"));
@@ -50,11 +50,15 @@ impl Workers {
                 .lock()
                 .send(Question { refresh, answer })
                 .map_err(|_| gone())?;
-            let standings = answers.recv_timeout(within).map_err(|_| gone())??;
-            all.extend(standings.into_iter().map(|standing| TaskStanding {
-                agent: *agent,
-                standing,
-            }));
+            let (joined, tasks) = answers.recv_timeout(within).map_err(|_| gone())??;
+            if !joined {
+                all.joining.push(*agent);
+            }
+            all.tasks
+                .extend(tasks.into_iter().map(|standing| TaskStanding {
+                    agent: *agent,
+                    standing,
+                }));
         }
         Ok(all)
     }
@@ -267,8 +271,10 @@ fn work<A: Agent>(
             }
         }
         while let Ok(question) = questions.try_recv() {
+            let standing = worker.standing(question.refresh);
+            let answer = standing.map(|tasks| (worker.joined(), tasks));
             // An asker that went away needs no answer.
-            let _gone = question.answer.try_send(worker.standing(question.refresh));
+            let _gone = question.answer.try_send(answer);
         }
     }
     worker.shutdown()

@@ -65,6 +65,15 @@ const PUBLISHING_MAX: usize = 256;
 /// How long a stop waits for requests under way.
 const STOP_SECONDS_MAX: u64 = 5;
 
+/// The process, as readiness sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Every task it owns.
+    pub tasks: Vec<TaskStatus>,
+    /// Agents of it that do not know yet what they own.
+    pub joining: Vec<AgentName>,
+}
+
 /// One task, as readiness sees it.
 #[expect(
     clippy::struct_excessive_bools,
@@ -125,7 +134,7 @@ pub trait Service: Send + Sync + 'static {
     /// The registry.
     fn metrics(&self) -> &Metrics;
     /// Every owned task. With `refresh` the log is asked for its true ends first.
-    fn status(&self, refresh: bool) -> PortResult<Vec<TaskStatus>>;
+    fn status(&self, refresh: bool) -> PortResult<Status>;
     /// Decodes without publishing.
     fn inspect(&self, topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable>;
     /// Appends a record keyed by its account to that account's partition, whose number is

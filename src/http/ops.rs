@@ -14,7 +14,7 @@ use super::dead_letters::OFFSET_MAX;
 use super::endpoint::Endpoint;
 use super::extract::{Asked, Parts, answer, blocking, path, query};
 use super::page::limit;
-use super::{Credential, Inspected, Problem, Shared, Stored, TaskStatus};
+use super::{Credential, Inspected, Problem, Shared, Status, Stored, TaskStatus};
 use crate::model::Topic;
 
 /// Tasks named in a not-ready answer; the rest is counted.
@@ -61,13 +61,13 @@ pub(super) async fn readyz(
     asked: Asked<Ready>,
 ) -> Result<Response, Problem> {
     let quiesced = query(asked)?.quiesced.is_some_and(|value| value != "false");
-    let tasks = match blocking(move || shared.service.status(quiesced)).await? {
-        Ok(tasks) => tasks,
+    let status = match blocking(move || shared.service.status(quiesced)).await? {
+        Ok(status) => status,
         // A worker too busy to answer is not ready; that is no failure of the request.
         Err(error) => return Ok(readiness(&[], &[error.to_string()])),
     };
-    let missing = missing(&tasks, quiesced);
-    Ok(readiness(&tasks, &missing))
+    let missing = missing(&status, quiesced);
+    Ok(readiness(&status.tasks, &missing))
 }
 
 fn readiness(tasks: &[TaskStatus], missing: &[String]) -> Response {
@@ -88,12 +88,13 @@ fn readiness(tasks: &[TaskStatus], missing: &[String]) -> Response {
 }
 
 /// What keeps the process from being ready, or quiesced.
-fn missing(tasks: &[TaskStatus], quiesced: bool) -> Vec<String> {
-    let mut missing = Vec::new();
-    if tasks.is_empty() {
-        missing.push("no task is assigned to this process yet".to_owned());
-    }
-    for status in tasks {
+fn missing(status: &Status, quiesced: bool) -> Vec<String> {
+    let mut missing: Vec<String> = status
+        .joining
+        .iter()
+        .map(|agent| format!("{agent}: has not been told yet which tasks are its own"))
+        .collect();
+    for status in &status.tasks {
         let mut lacks = Vec::new();
         if status.parked {
             lacks.push("parked".to_owned());

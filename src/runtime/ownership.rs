@@ -25,6 +25,7 @@ impl<A: Agent> Worker<A> {
             Ownership::Lost(partitions) => (0, 0, partitions.len()),
         };
         let agent = self.shared.spec.name;
+        self.joined = matches!(change, Ownership::Assigned(_));
         self.shared.metrics.emit(&Signal::Rebalanced {
             agent,
             assigned,

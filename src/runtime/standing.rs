@@ -85,6 +85,12 @@ impl<A: Agent> Worker<A> {
         }
     }
 
+    /// Whether the group has said what this worker owns. Before, and while the group shares out
+    /// anew, its tasks say nothing of what is still to come.
+    pub fn joined(&self) -> bool {
+        self.joined
+    }
+
     /// How every task stands. With `refresh` the log is asked for its true ends first.
     pub fn standing(&mut self, refresh: bool) -> PortResult<Vec<Standing>> {
         if refresh {

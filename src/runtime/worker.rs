@@ -61,6 +61,8 @@ pub struct Worker<A: Agent> {
     effects: Effects<A::Note>,
     pub(super) checkpointer: Checkpointer,
     pub(super) gauged_ms: u64,
+    /// The group has said what this member owns, be it nothing, and has not taken it back.
+    pub(super) joined: bool,
 }
 
 impl<A: Agent> Worker<A> {
@@ -101,6 +103,7 @@ impl<A: Agent> Worker<A> {
             effects: Effects::default(),
             checkpointer,
             gauged_ms: 0,
+            joined: false,
         })
     }
 

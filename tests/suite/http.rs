@@ -8,8 +8,8 @@ use skyherd::app;
 use skyherd::http::{
     Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
     Feed, FindingStory, HistoryStep, Inspected, KnownSubject, Mark, Question, Rate,
-    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Stored, Stretch,
-    TaskStatus, router, serve,
+    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored,
+    Stretch, TaskStatus, router, serve,
 };
 use skyherd::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -27,6 +27,7 @@ struct World {
     tasks: Mutex<Vec<TaskStatus>>,
     published: Mutex<Vec<(Topic, String, Vec<u8>)>>,
     rows: Mutex<Vec<Recommendation>>,
+    joining: Mutex<Vec<AgentName>>,
     down: Mutex<bool>,
 }
 
@@ -38,6 +39,7 @@ impl Default for World {
             tasks: Mutex::default(),
             published: Mutex::default(),
             rows: Mutex::default(),
+            joining: Mutex::default(),
             down: Mutex::default(),
         }
     }
@@ -47,8 +49,11 @@ impl Service for World {
     fn metrics(&self) -> &Metrics {
         &self.metrics
     }
-    fn status(&self, _refresh: bool) -> PortResult<Vec<TaskStatus>> {
-        Ok(self.tasks.lock().clone())
+    fn status(&self, _refresh: bool) -> PortResult<Status> {
+        Ok(Status {
+            tasks: self.tasks.lock().clone(),
+            joining: self.joining.lock().clone(),
+        })
     }
     fn inspect(&self, topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
         app::inspect(topic, payload)
@@ -472,7 +477,14 @@ fn readiness_waits_for_every_task_and_says_what_is_missing() {
         let answer: Value = serde_json::from_str(&text).unwrap();
         (status, answer["missing"].to_string())
     };
-    assert_eq!(ready("").0, 503);
+    *api.world.tasks.lock() = vec![task(0)];
+    *api.world.joining.lock() = vec![AgentName::Security];
+    let told = r#"["security: has not been told yet which tasks are its own"]"#;
+    assert_eq!(ready(""), (503, told.to_owned()));
+    // More processes than partitions: one has nothing to do, and is ready to.
+    api.world.joining.lock().clear();
+    api.world.tasks.lock().clear();
+    assert_eq!(ready(""), (200, "[]".to_owned()));
     *api.world.tasks.lock() = vec![
         task(0),
         TaskStatus {

@@ -51,6 +51,7 @@ impl Draw {
 trait Crew {
     fn turn(&mut self) -> PortResult<Turn>;
     fn standing(&mut self) -> PortResult<Vec<Standing>>;
+    fn joined(&self) -> bool;
 }
 impl<A: Agent> Crew for Worker<A> {
     fn turn(&mut self) -> PortResult<Turn> {
@@ -58,6 +59,9 @@ impl<A: Agent> Crew for Worker<A> {
     }
     fn standing(&mut self) -> PortResult<Vec<Standing>> {
         Worker::standing(self, true)
+    }
+    fn joined(&self) -> bool {
+        Worker::joined(self)
     }
 }
 
@@ -560,6 +564,30 @@ fn decided(records: &[Outgoing]) -> SimWorld {
     };
     settle(&world, &mut [Process::new(0)], &options).unwrap();
     world
+}
+
+#[test]
+fn a_worker_has_joined_while_its_group_says_what_it_owns() {
+    let world = world(1);
+    let options = Options {
+        partitions: PARTITIONS,
+        ..Options::default()
+    };
+    let mut first = worker(&world, AgentName::Cost, 0, &options);
+    assert!(!first.joined(), "nobody has been asked yet");
+    let until_joined = |worker: &mut Box<dyn Crew>| {
+        (0..100).any(|_| worker.turn().is_ok() && worker.joined())
+    };
+    assert!(until_joined(&mut first));
+    let mut second = worker(&world, AgentName::Cost, 1, &options);
+    let mut shared_out_anew = false;
+    for _ in 0..100 {
+        second.turn().unwrap();
+        first.turn().unwrap();
+        shared_out_anew |= !first.joined();
+    }
+    assert!(shared_out_anew, "what was its own was taken back first");
+    assert!(first.joined() && second.joined());
 }
 
 #[test]

@@ -88,8 +88,8 @@ impl World {
     fn settle(&self) {
         let handle = self.handle();
         await_until("a quiet service", DEADLINE, || {
-            let tasks = handle.standing(true).ok()?;
-            let quiet = tasks.iter().all(|task| task.standing.quiet());
+            let standings = handle.standing(true).ok()?;
+            let quiet = standings.tasks.iter().all(|task| task.standing.quiet());
             let sample = self.metrics.sample_all();
             let told = AgentName::ALL.iter().all(|agent| {
                 sample.get(agent).is_some_and(|agent| {
