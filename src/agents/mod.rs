@@ -65,8 +65,39 @@ pub struct Observation {
     pub at: Timestamp,
     /// What was observed: a metric's name, an event's kind, an edge.
     pub what: smol_str::SmolStr,
-    /// The value, as text.
-    pub value: smol_str::SmolStr,
+    /// The value.
+    pub value: Observed,
+}
+
+/// The value of an observation: text wherever it is stored or shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    /// A state, an edge, an id.
+    Text(smol_str::SmolStr),
+    /// A measurement. Most are pushed out by newer ones before anybody reads them, so it becomes
+    /// text only when it is stored.
+    Number(f64),
+}
+
+impl std::fmt::Display for Observed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Observed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Observed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::Deserialize::deserialize(deserializer).map(Self::Text)
+    }
 }
 
 /// What should happen. The runtime appends, remembers, then commits.

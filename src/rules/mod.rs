@@ -51,6 +51,9 @@ pub struct Needs {
     pub costs: bool,
     /// Whether what related resources say may change its verdict.
     pub relations: bool,
+    /// Whether of its metrics only UTC days that are over count, so that the points of one day
+    /// all have one verdict.
+    pub whole_days: bool,
 }
 
 impl Needs {
@@ -62,6 +65,7 @@ impl Needs {
         items: &[],
         costs: false,
         relations: false,
+        whole_days: false,
     };
 
     /// Whether the rule judges this subject.

@@ -241,27 +241,38 @@ impl<'a> View<'a> {
     /// Totals of UTC days from `first` to `last`, inclusive, days without data left out.
     pub fn days(&self, first: i64, last: i64) -> Days {
         let mut totals = Days::new();
-        if first > last {
-            return totals;
-        }
-        let known = self.days.range(first..=last);
-        totals.extend(known.map(|(day, total)| (*day, *total)));
-        let begin = self.tail.partition_point(|point| point.at.day() < first);
-        for point in &self.tail[begin..] {
-            let day = point.at.day();
-            if day > last {
-                break;
-            }
-            match totals.last_mut() {
-                Some((newest, total)) if *newest == day => total.add(point),
-                _ => {
-                    let mut total = Total::default();
-                    total.add(point);
-                    totals.push((day, total));
-                }
-            }
-        }
+        self.each_day(first, last, |day, total| totals.push((day, *total)));
         totals
+    }
+    /// Calls `look` with what [`View::days`] returns, without copying it.
+    pub fn each_day(&self, first: i64, last: i64, mut look: impl FnMut(i64, &Total)) {
+        if first > last {
+            return;
+        }
+        let begin = self.tail.partition_point(|point| point.at.day() < first);
+        let end = self.tail.partition_point(|point| point.at.day() <= last);
+        let mut tail = self.tail[begin..end].iter().peekable();
+        // Points leave the tail in order of time: only the newest stored day has more in it.
+        for (day, total) in self.days.range(first..=last) {
+            if tail.peek().is_none_or(|point| point.at.day() > *day) {
+                look(*day, total);
+                continue;
+            }
+            let mut total = *total;
+            while let Some(point) = tail.next_if(|point| point.at.day() <= *day) {
+                total.add(point);
+            }
+            look(*day, &total);
+        }
+        while let Some(point) = tail.next() {
+            let day = point.at.day();
+            let mut total = Total::default();
+            total.add(point);
+            while let Some(point) = tail.next_if(|point| point.at.day() == day) {
+                total.add(point);
+            }
+            look(day, &total);
+        }
     }
 
     /// For how long, up to the newest point, every point satisfied `holds`: the time of the

@@ -1,7 +1,7 @@
 //! Decisions of one task, in order: merge by event time, wakes before later messages, one round
 //! trip of loads a plan, notes before the next message, effects appended as they come.
 
-use crate::agents::{Agent, Effects, Input, Step, Trigger};
+use crate::agents::{Agent, Effects, Input, Observation, Step, Trigger};
 use crate::model::{Message, Subject, Timestamp, Topic};
 use crate::ports::{Outgoing, PortError, PortResult};
 use crate::telemetry::Signal;
@@ -101,7 +101,7 @@ fn take<A: Agent>(
         Content::Message(message) => {
             task.meta.clock = task.meta.clock.max(queued.at);
             for (index, key) in &queued.routes {
-                let input = match &message {
+                let input = match &*message {
                     Message::Facts(facts) => match facts.get(*index) {
                         Some(fact) => Input::Fact(fact),
                         None => continue,
@@ -166,7 +166,17 @@ fn step<A: Agent>(
     shared
         .agent
         .handle(Step { trigger, key, now }, &mut entry.state, effects);
-    remember(shared, task, effects, key, now);
+    let observed = !effects.observe.is_empty();
+    if observed {
+        observe(entry, &mut effects.observe, shared.options.recent_capacity);
+    }
+    let dirty = std::mem::take(&mut effects.dirty);
+    if (observed || dirty) && !entry.dirty {
+        entry.dirty = true;
+        task.dirty.push(key.clone());
+    }
+    task.changed |= observed || dirty;
+    remember(shared, task, effects, key, dirty);
     let taken_ms = task.notes.as_ref().map(|notes| notes.taken_ms);
     for mut message in effects.publish.drain(..) {
         message.stamp(task.epoch);
@@ -190,37 +200,35 @@ fn step<A: Agent>(
     effects.notes.clear();
 }
 
-/// Takes in what a step changed in the memory of its subject.
+/// Adds observations to the newest of a subject.
+fn observe<S>(entry: &mut Entry<S>, seen: &mut Vec<Observation>, capacity: usize) {
+    entry.recent.append(seen);
+    let excess = entry.recent.len().saturating_sub(capacity);
+    // Trimmed at twice the capacity, so that a busy subject does not shift at every point.
+    if excess > capacity {
+        entry.recent.drain(..excess);
+    }
+}
+
+/// Takes in what else a step asked for; `dirty` says whether it changed the state.
 fn remember<A: Agent>(
     shared: &Shared<A>,
     task: &mut Task<A>,
     effects: &mut Effects<A::Note>,
     key: &Subject,
-    now: Timestamp,
+    mut dirty: bool,
 ) {
-    if let Some(entry) = task.cache.get_mut(key)
-        && !effects.observe.is_empty()
-    {
-        entry.recent.append(&mut effects.observe);
-        let capacity = shared.options.recent_capacity;
-        let excess = entry.recent.len().saturating_sub(capacity);
-        // Trimmed at twice the capacity, so that a busy subject does not shift at every point.
-        if excess > capacity {
-            entry.recent.drain(..excess);
-        }
-        task.mark_dirty(key);
-    }
-    let mut dirty = std::mem::take(&mut effects.dirty);
     if let Some(wake) = effects.wake.take() {
         // A wake in the past would fire before the next message for ever.
-        dirty |= task.set_wake(key, wake.map(|at| at.max(now.plus(1))));
-    }
-    // A wake alone counts as a change: a backup row carries state and wake together.
-    if dirty {
-        task.mark_dirty(key);
-        if !shared.atomic {
-            task.unbacked.insert(key.clone());
+        let after = task.meta.clock.plus(1);
+        // A wake alone counts as a change: a backup row carries state and wake together.
+        if task.set_wake(key, wake.map(|at| at.max(after))) {
+            task.mark_dirty(key);
+            dirty = true;
         }
+    }
+    if dirty && !shared.atomic && !task.unbacked.contains(key) {
+        task.unbacked.insert(key.clone());
     }
     if effects.late > 0 {
         let count = u64::from(std::mem::take(&mut effects.late));

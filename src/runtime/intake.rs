@@ -144,7 +144,7 @@ fn classify<A: Agent>(
 }
 
 /// The subjects a message goes to, with the fact that concerns each.
-fn route<A: Agent>(agent: &A, message: &Message, routes: &mut SmallVec<[(usize, Subject); 2]>) {
+fn route<A: Agent>(agent: &A, message: &Message, routes: &mut SmallVec<[(usize, Subject); 1]>) {
     let mut keys = Keys::new();
     if let Message::Facts(facts) = message {
         for (index, fact) in facts.iter().enumerate() {
@@ -173,7 +173,7 @@ fn place<A: Agent>(
                 .metrics
                 .emit(&Signal::EventTimeClamped { agent, topic });
         }
-        return Content::Message(message);
+        return Content::Message(Box::new(message));
     }
     shared.metrics.emit(&Signal::RecordMisplaced {
         agent,

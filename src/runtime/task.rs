@@ -28,7 +28,7 @@ pub(super) struct Queued {
     pub(super) origin: Option<(Topic, u32, u64)>,
     pub(super) content: Content,
     /// (fact of the message, subject), in the order they are handled.
-    pub(super) routes: SmallVec<[(usize, Subject); 2]>,
+    pub(super) routes: SmallVec<[(usize, Subject); 1]>,
     /// The record's W3C `traceparent`, handed on to what it leads to.
     pub(super) trace: Option<Box<[u8]>>,
     /// Monotonic milliseconds at which this process took it.
@@ -86,7 +86,7 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) enum Content {
     /// Something to decide about.
-    Message(Message),
+    Message(Box<Message>),
     /// A message that concerns no subject of this agent: time passes, no more. It is not kept while
     /// it waits, since what one agent has no use for may be most of a topic.
     Heard,

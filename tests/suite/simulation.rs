@@ -575,9 +575,8 @@ fn a_worker_has_joined_while_its_group_says_what_it_owns() {
     };
     let mut first = worker(&world, AgentName::Cost, 0, &options);
     assert!(!first.joined(), "nobody has been asked yet");
-    let until_joined = |worker: &mut Box<dyn Crew>| {
-        (0..100).any(|_| worker.turn().is_ok() && worker.joined())
-    };
+    let until_joined =
+        |worker: &mut Box<dyn Crew>| (0..100).any(|_| worker.turn().is_ok() && worker.joined());
     assert!(until_joined(&mut first));
     let mut second = worker(&world, AgentName::Cost, 1, &options);
     let mut shared_out_anew = false;

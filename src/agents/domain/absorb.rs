@@ -4,7 +4,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::edges::Turn;
 use super::{DomainAgent, RuleRef};
-use crate::agents::Observation;
+use crate::agents::{Observation, Observed};
 use crate::model::{
     AgentName, ApiCall, CostLine, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint,
     Presence, Subject, Timestamp,
@@ -120,7 +120,7 @@ impl Turn<'_> {
         self.observe(
             at,
             SmolStr::new_static(metric.name),
-            format_smolstr!("{value}"),
+            Observed::Number(value),
         );
         if self.state.memory.gone() {
             return;
@@ -153,7 +153,7 @@ impl Turn<'_> {
             .state()
             .map_or("unknown", |(state, _)| state);
         let state = SmolStr::from(state);
-        self.observe(at, item.kind.as_str().into(), state);
+        self.observe(at, item.kind.as_str().into(), Observed::Text(state));
         self.tell_parts(&before);
         if item.kind == ItemKind::SecurityGroup && self.agent.watches_groups() {
             let users: Vec<SmolStr> = self.state.memory.users.keys().cloned().collect();
@@ -181,7 +181,8 @@ impl Turn<'_> {
     fn take_event(&mut self, event: &Event, at: Timestamp) {
         self.at = at;
         self.effects.dirty = true;
-        self.observe(at, event.detail_type.clone(), event.id.clone());
+        let id = Observed::Text(event.id.clone());
+        self.observe(at, event.detail_type.clone(), id);
         self.take_report(event, at);
         let before = self.parts();
         let was_gone = self.state.memory.gone();
@@ -229,12 +230,12 @@ impl Turn<'_> {
         self.observe(
             self.at,
             "cost".into(),
-            format_smolstr!("{}", line.effective),
+            Observed::Text(format_smolstr!("{}", line.effective)),
         );
         self.judge(|rule| rule.meta().needs.costs);
     }
 
-    pub(super) fn observe(&mut self, at: Timestamp, what: SmolStr, value: SmolStr) {
+    pub(super) fn observe(&mut self, at: Timestamp, what: SmolStr, value: Observed) {
         self.effects.observe.push(Observation { at, what, value });
     }
 }

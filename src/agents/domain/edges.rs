@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use super::notes::{Note, Says};
 use super::state::{DomainState, finding_key};
 use super::{DomainAgent, account_subject};
-use crate::agents::{Effects, Step};
+use crate::agents::{Effects, Observed, Step};
 use crate::model::{
     Edge, Environment, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
 };
@@ -174,7 +174,8 @@ impl<'a> Turn<'a> {
             Edge::Expired => "expired",
             Edge::Withdrawn => "withdrawn",
         };
-        self.observe(row.at, row.rule.clone(), SmolStr::new_static(edge));
+        let edge = Observed::Text(SmolStr::new_static(edge));
+        self.observe(row.at, row.rule.clone(), edge);
         let open = (row.status == FindingStatus::Open)
             .then(|| (row.subject.clone(), format!("{}: {}", row.rule, row.why)));
         let index = account_subject(self.key.account());

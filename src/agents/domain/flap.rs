@@ -83,6 +83,12 @@ impl Flap {
         self.folded.is_none_or(|folded| at > folded)
     }
 
+    /// The newest verdict, if it is of the same UTC day as `at` and not later.
+    pub fn of_day(&self, at: Timestamp) -> Option<bool> {
+        let (newest, found) = self.entries.last()?;
+        (newest.day() == at.day() && *newest <= at).then_some(*found)
+    }
+
     /// Writes the verdict as of `at`; `None` is silence, which is no verdict.
     pub fn set(&mut self, at: Timestamp, found: Option<bool>, reopen_after: u8, clear_after: u8) {
         if !self.revisable(at) {

@@ -63,6 +63,13 @@ impl Turn<'_> {
 
     fn judge_series(&mut self, rule: RuleRef, touched: Option<Timestamp>) {
         let meta = rule.meta();
+        let key = finding_key(meta.id, "");
+        let is_open = self
+            .state
+            .findings
+            .get(&key)
+            .is_some_and(|memory| memory.open);
+        let times = self.times_to_judge(meta, touched);
         let mut flap = self
             .state
             .flaps
@@ -71,27 +78,34 @@ impl Turn<'_> {
             .unwrap_or_default();
         let mut last_found = None;
         let mut newest_found = None;
-        for as_of in self.times_to_judge(meta, touched) {
+        for as_of in times {
             if !flap.revisable(as_of) {
                 continue;
             }
-            let (found, verdict) = match rule.check(&self.case(as_of)) {
-                Verdict::Silent => (None, None),
-                Verdict::Clear => (None, Some(false)),
-                Verdict::Found(found) => (found.into_iter().next(), Some(true)),
+            let same = flap.of_day(as_of).filter(|found| !found || is_open);
+            if let Some(found) = same.filter(|_| meta.needs.whole_days && touched == Some(as_of)) {
+                debug_assert_eq!(
+                    told(&rule.check(&self.case(as_of))),
+                    Some(found),
+                    "{} says of whole days what it said before",
+                    meta.id
+                );
+                flap.set(as_of, same, meta.reopen_after, meta.clear_after);
+                continue;
+            }
+            let verdict = rule.check(&self.case(as_of));
+            let says = told(&verdict);
+            flap.set(as_of, says, meta.reopen_after, meta.clear_after);
+            let found = match verdict {
+                Verdict::Found(found) => found.into_iter().next(),
+                Verdict::Silent | Verdict::Clear => None,
             };
-            flap.set(as_of, verdict, meta.reopen_after, meta.clear_after);
             if found.is_some() {
                 last_found.clone_from(&found);
             }
             newest_found = found;
         }
         let (open, changed) = flap.fold(meta.reopen_after, meta.clear_after);
-        // What news of the thing made of points known before cannot be older than the news.
-        let changed = changed.map(|changed| match touched {
-            Some(_) => changed,
-            None => changed.max(self.at),
-        });
         if flap != Flap::default() {
             match self.state.flaps.get_mut(meta.id) {
                 Some(known) => *known = flap,
@@ -100,12 +114,11 @@ impl Turn<'_> {
                 }
             }
         }
-        let key = finding_key(meta.id, "");
-        let is_open = self
-            .state
-            .findings
-            .get(&key)
-            .is_some_and(|memory| memory.open);
+        // What news of the thing made of points known before cannot be older than the news.
+        let changed = changed.map(|changed| match touched {
+            Some(_) => changed,
+            None => changed.max(self.at),
+        });
         let at = self.at;
         match (open, is_open) {
             (true, false) => {
@@ -159,5 +172,14 @@ impl Turn<'_> {
                 self.open_or_update(rule.meta(), *found);
             }
         }
+    }
+}
+
+/// Whether the verdict is yes or no; `None` is silence.
+fn told(verdict: &Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Silent => None,
+        Verdict::Clear => Some(false),
+        Verdict::Found(_) => Some(true),
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("idle_instance.md")]
 
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Severity};
+use crate::rules::stats::View;
 use crate::rules::{
     Case, Found, Measure, Meta, Metric, Needs, Rule, Verdict, evidence, prices, proposal,
 };
@@ -71,33 +72,18 @@ impl Rule for IdleInstance {
         {
             return Verdict::Clear;
         }
-        let (first, last) = (case.as_of.day() - WINDOW_DAYS + 1, case.as_of.day());
-        let cpu = cpu.days(first, last);
-        let peak = cpu
-            .iter()
-            .map(|(_, day)| f64::from(day.max))
-            .fold(0.0, f64::max);
+        let first = case.as_of.day() - WINDOW_DAYS + 1;
+        let (peak, hours) = load(&cpu, first);
         if peak >= CPU_MAX {
             return Verdict::Clear;
         }
-        let (Some(inward), Some(outward)) = (case.series(NETWORK_IN), case.series(NETWORK_OUT))
-        else {
+        let Some(traffic) = Traffic::of(case, first) else {
             return Verdict::Silent;
         };
-        let outward = outward.days(first, last);
-        let busiest = inward
-            .days(first, last)
-            .iter()
-            .map(|(day, inward)| {
-                let out = outward.iter().find(|(other, _)| other == day);
-                inward.sum + out.map_or(0.0, |(_, out)| out.sum)
-            })
-            .chain(outward.iter().map(|(_, out)| out.sum))
-            .fold(0.0, f64::max);
+        let busiest = traffic.busiest();
         if busiest >= NETWORK_DAY_MAX {
             return Verdict::Clear;
         }
-        let hours: u32 = cpu.iter().map(|(_, day)| day.hours()).sum();
         if hours < HOURS_MIN {
             return Verdict::Silent;
         }
@@ -105,25 +91,12 @@ impl Rule for IdleInstance {
     }
 
     fn measure(&self, case: &Case<'_>) -> Option<Measure> {
-        let (first, last) = (case.as_of.day() - WINDOW_DAYS + 1, case.as_of.day());
-        let cpu = case.series(CPU)?.days(first, last);
-        let peak = cpu
-            .iter()
-            .map(|(_, day)| f64::from(day.max))
-            .fold(0.0, f64::max);
+        let first = case.as_of.day() - WINDOW_DAYS + 1;
+        let (peak, hours) = load(&case.series(CPU)?, first);
         if peak >= CPU_MAX {
             return Some(Measure::below("peak CPU in 14 days", peak, CPU_MAX, "%"));
         }
-        let (inward, outward) = (case.series(NETWORK_IN)?, case.series(NETWORK_OUT)?);
-        let outward = outward.days(first, last);
-        let busiest = inward
-            .days(first, last)
-            .iter()
-            .map(|(day, inward)| {
-                let out = outward.iter().find(|(other, _)| other == day);
-                inward.sum + out.map_or(0.0, |(_, out)| out.sum)
-            })
-            .fold(0.0, f64::max);
+        let busiest = Traffic::of(case, first)?.busiest();
         if busiest >= NETWORK_DAY_MAX {
             let (busiest, least) = (busiest / 1.0e6, NETWORK_DAY_MAX / 1.0e6);
             return Some(Measure::below(
@@ -133,9 +106,48 @@ impl Rule for IdleInstance {
                 "MB",
             ));
         }
-        let hours: u32 = cpu.iter().map(|(_, day)| day.hours()).sum();
         let (hours, least) = (f64::from(hours), f64::from(HOURS_MIN));
         Some(Measure::above("hours of data", hours, least, "h"))
+    }
+}
+
+/// The peak of the days of a window, and how many hours of them have data.
+fn load(cpu: &View<'_>, first: i64) -> (f64, u32) {
+    let (mut peak, mut hours) = (0.0, 0);
+    cpu.each_day(first, first + WINDOW_DAYS - 1, |_, day| {
+        peak = f64::max(peak, f64::from(day.max));
+        hours += day.hours();
+    });
+    (peak, hours)
+}
+
+/// Network bytes of the days of a window, in and out; no number where a day has no data.
+pub(super) struct Traffic([[f64; WINDOW_DAYS as usize]; 2]);
+
+impl Traffic {
+    /// `None` while one of the two was never heard of. `first` is the window's first day.
+    pub(super) fn of(case: &Case<'_>, first: i64) -> Option<Self> {
+        let mut days = [[f64::NAN; WINDOW_DAYS as usize]; 2];
+        for (days, metric) in days.iter_mut().zip([NETWORK_IN, NETWORK_OUT]) {
+            let series = case.series(metric)?;
+            series.each_day(first, first + WINDOW_DAYS - 1, |day, total| {
+                days[(day - first) as usize] = total.sum;
+            });
+        }
+        Some(Self(days))
+    }
+
+    /// Both ways on the n-th day; no number unless both are known.
+    pub(super) fn both(&self, day: usize) -> f64 {
+        self.0[0][day] + self.0[1][day]
+    }
+
+    /// The most a day moved, counting what is known of it.
+    fn busiest(&self) -> f64 {
+        let known = |bytes: f64| if bytes.is_nan() { 0.0 } else { bytes };
+        let days = self.0[0].iter().zip(&self.0[1]);
+        days.map(|(inward, outward)| known(*inward) + known(*outward))
+            .fold(0.0, f64::max)
     }
 }
 

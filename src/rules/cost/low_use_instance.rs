@@ -1,7 +1,8 @@
 #![doc = include_str!("low_use_instance.md")]
 
-use super::idle_instance::{CPU, NETWORK_DAY_MAX, NETWORK_IN, NETWORK_OUT, WINDOW_DAYS};
+use super::idle_instance::{CPU, NETWORK_DAY_MAX, NETWORK_IN, NETWORK_OUT, Traffic, WINDOW_DAYS};
 use crate::model::{ActionKind, AgentName, EventKind, ItemKind, Proposal, Severity};
+use crate::rules::stats::Total;
 use crate::rules::{Case, Found, Measure, Meta, Needs, Rule, Verdict, evidence, prices, proposal};
 
 /// Daily average CPU of a day of low use, percent (Trusted Advisor's check).
@@ -21,6 +22,7 @@ static META: Meta = Meta {
         metrics: &[CPU, NETWORK_IN, NETWORK_OUT],
         events: &[EventKind::InstanceState],
         items: &[ItemKind::Instance],
+        whole_days: true,
         ..Needs::NONE
     },
     permissions: &["cloudwatch:GetMetricData", "ec2:DescribeInstances"],
@@ -45,34 +47,22 @@ impl Rule for LowUseInstance {
         if matches!(case.memory.state(), Some(("stopped" | "stopping", _))) {
             return Verdict::Clear;
         }
-        let (Some(cpu), Some(inward), Some(outward)) = (
-            case.series(CPU),
-            case.series(NETWORK_IN),
-            case.series(NETWORK_OUT),
-        ) else {
+        let (first, last) = window(case);
+        let (Some(cpu), Some(traffic)) = (case.series(CPU), Traffic::of(case, first)) else {
             return Verdict::Silent;
         };
-        // Whole days only: today is not over.
-        let (first, last) = (case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1);
-        let (inward, outward) = (inward.days(first, last), outward.days(first, last));
-        let bytes = |day: i64| {
-            let sum = |days: &[(i64, crate::rules::stats::Total)]| {
-                let place = days.binary_search_by_key(&day, |(day, _)| *day).ok()?;
-                Some(days[place].1.sum)
-            };
-            Some(sum(&inward)? + sum(&outward)?)
-        };
         let (mut known, mut low, mut averages) = (0_usize, 0_usize, 0.0);
-        for (day, total) in cpu.days(first, last) {
-            let Some(bytes) = bytes(day).filter(|_| total.hours() >= HOURS_MIN) else {
-                continue;
-            };
+        cpu.each_day(first, last, |day, total| {
+            let bytes = traffic.both((day - first) as usize);
+            if bytes.is_nan() || total.hours() < HOURS_MIN {
+                return;
+            }
             known += 1;
-            if total.average() <= CPU_AVERAGE_MAX && bytes <= NETWORK_DAY_MAX {
+            if is_low(total, bytes) {
                 low += 1;
                 averages += total.average();
             }
-        }
+        });
         if low < LOW_DAYS {
             // Clear only when the days not known could not make up for it.
             let unknown = WINDOW_DAYS as usize - known.min(WINDOW_DAYS as usize);
@@ -105,26 +95,26 @@ impl Rule for LowUseInstance {
     }
 
     fn measure(&self, case: &Case<'_>) -> Option<Measure> {
-        let (first, last) = (case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1);
-        let (inward, outward) = (case.series(NETWORK_IN)?, case.series(NETWORK_OUT)?);
-        let (inward, outward) = (inward.days(first, last), outward.days(first, last));
-        let sum = |days: &[(i64, crate::rules::stats::Total)], day: i64| {
-            let found = days.iter().find(|(other, _)| *other == day);
-            found.map_or(0.0, |(_, total)| total.sum)
-        };
-        let low = case
-            .series(CPU)?
-            .days(first, last)
-            .iter()
-            .filter(|(day, total)| {
-                total.hours() >= HOURS_MIN
-                    && total.average() <= CPU_AVERAGE_MAX
-                    && sum(&inward, *day) + sum(&outward, *day) <= NETWORK_DAY_MAX
-            })
-            .count();
-        let (low, wanted) = (low as f64, LOW_DAYS as f64);
+        let (first, last) = window(case);
+        let traffic = Traffic::of(case, first)?;
+        let mut low = 0_u32;
+        case.series(CPU)?.each_day(first, last, |day, total| {
+            let bytes = traffic.both((day - first) as usize);
+            low += u32::from(total.hours() >= HOURS_MIN && is_low(total, bytes));
+        });
+        let (low, wanted) = (f64::from(low), LOW_DAYS as f64);
         Some(Measure::above("days of low use in 14", low, wanted, "days"))
     }
+}
+
+/// Whole days only: today is not over.
+fn window(case: &Case<'_>) -> (i64, i64) {
+    (case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1)
+}
+
+/// A day whose traffic is not known is none.
+fn is_low(day: &Total, bytes: f64) -> bool {
+    day.average() <= CPU_AVERAGE_MAX && bytes <= NETWORK_DAY_MAX
 }
 
 /// The next smaller class of the family, with what it would save where both prices are known.

@@ -82,11 +82,11 @@ impl Rule for HighCpu {
                 format!("{least:.1} %"),
             ));
         }
-        let high = view
-            .days(case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1)
-            .iter()
-            .filter(|(_, day)| day.hours() >= HOURS_MIN && day.average() > CPU_MAX)
-            .count();
+        let (first, last) = (case.as_of.day() - WINDOW_DAYS, case.as_of.day() - 1);
+        let mut high = 0;
+        view.each_day(first, last, |_, day| {
+            high += usize::from(day.average() > CPU_MAX && day.hours() >= HOURS_MIN);
+        });
         if high >= HIGH_DAYS {
             return Verdict::found(Self::found(
                 case,
