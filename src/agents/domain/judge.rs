@@ -82,15 +82,9 @@ impl Turn<'_> {
             if !flap.revisable(as_of) {
                 continue;
             }
-            let same = flap.of_day(as_of).filter(|found| !found || is_open);
-            if let Some(found) = same.filter(|_| meta.needs.whole_days && touched == Some(as_of)) {
-                debug_assert_eq!(
-                    told(&rule.check(&self.case(as_of))),
-                    Some(found),
-                    "{} says of whole days what it said before",
-                    meta.id
-                );
-                flap.set(as_of, same, meta.reopen_after, meta.clear_after);
+            let newest = touched == Some(as_of);
+            if newest && let Some(same) = self.said_today(rule, &flap, as_of, is_open) {
+                flap.set(as_of, Some(same), meta.reopen_after, meta.clear_after);
                 continue;
             }
             let verdict = rule.check(&self.case(as_of));
@@ -136,6 +130,28 @@ impl Turn<'_> {
             (false, false) => {}
         }
         self.at = at;
+    }
+
+    /// What a rule of whole days said of an earlier point of this day, so that it need not be
+    /// asked again; `None` where an opening needs its reasons.
+    fn said_today(
+        &self,
+        rule: RuleRef,
+        flap: &Flap,
+        as_of: Timestamp,
+        is_open: bool,
+    ) -> Option<bool> {
+        if !rule.meta().needs.whole_days {
+            return None;
+        }
+        let said = flap.of_day(as_of).filter(|found| !found || is_open)?;
+        debug_assert_eq!(
+            told(&rule.check(&self.case(as_of))),
+            Some(said),
+            "{} says one thing of a day",
+            rule.meta().id
+        );
+        Some(said)
     }
 
     /// Times with a point whose verdict may have changed, oldest first: those from `touched` on,
