@@ -15,22 +15,26 @@ use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
 use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
+use crate::rules::Exemptions;
 use crate::topology::DOMAINS;
 
 /// Records appended in one batch.
 const BATCH_RECORDS: usize = 1_000;
 
 /// How to replay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// Partitions of every topic.
     pub partitions: u32,
+    /// Findings to mute, beside those that tags mute.
+    pub exemptions: Exemptions,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
             partitions: crate::config::PARTITIONS,
+            exemptions: Exemptions::default(),
         }
     }
 }
@@ -116,7 +120,7 @@ impl Replay {
         self.flush()?;
         if self.crew.is_empty() {
             for name in DOMAINS {
-                let worker = self.worker(DomainAgent::new(name))?;
+                let worker = self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
                 self.crew.push(worker);
             }
             let coordinator = self.worker(Coordinator)?;

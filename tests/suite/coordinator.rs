@@ -65,6 +65,7 @@ fn finding(rule: &str, resource: &str) -> Finding {
         confidence: 0.9,
         exposed: false,
         environment: None,
+        exemption: None,
     }
 }
 

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::edges::Turn;
 use super::state::{FindingMemory, RETENTION_MS};
-use crate::model::{Edge, Environment, Message, Timestamp};
+use crate::model::{Edge, Environment, Exemption, Message, Timestamp};
 
 /// How long statistics of a resource that is gone are kept: late points may still come, and what
 /// looked gone may come back.
@@ -103,10 +103,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Brings owner and environment of open rows up to date, then asks for the next wake.
+    /// Brings what open rows say of their resource up to date, then asks for the next wake.
     pub(super) fn finish(mut self, woken: bool) {
-        if self.effects.dirty && !self.state.findings.is_empty() {
-            self.follow_owner();
+        // An exemption may end at a wake at which nothing else happens.
+        if (self.effects.dirty || woken) && !self.state.findings.is_empty() {
+            self.follow_resource();
         }
         // What is overdue already waits for the next step: a wake lies in the future.
         let next = self.next_wake().map(|at| at.max(self.now.plus(1)));
@@ -117,15 +118,28 @@ impl Turn<'_> {
         }
     }
 
-    fn follow_owner(&mut self) {
+    /// The exemption of the resource from a rule, as of the task's clock.
+    pub(super) fn exemption(&self, rule: &str) -> Option<Exemption> {
+        let thing = self.state.memory.thing.as_ref();
+        let tags = thing.map(|thing| &thing.tags);
+        (self.agent.exemptions).find(rule, self.key, tags, self.now)
+    }
+
+    fn follow_resource(&mut self) {
         let owner = self.state.memory.owner(self.key);
         let environment: Option<Environment> = self.state.memory.environment();
+        let open = self.state.findings.iter();
+        let exemptions: Vec<Option<Exemption>> = open
+            .filter(|(_, memory)| memory.open)
+            .map(|(_, memory)| self.exemption(&memory.row.as_ref()?.rule))
+            .collect();
         let mut rows = Vec::new();
-        for memory in self
+        for (memory, exemption) in self
             .state
             .findings
             .values_mut()
             .filter(|memory| memory.open)
+            .zip(exemptions)
         {
             let FindingMemory {
                 row: Some(row),
@@ -141,12 +155,13 @@ impl Turn<'_> {
                 .and_then(|proposal| proposal.target.as_ref())
                 .is_some();
             let moved = !targeted && row.owner != owner;
-            if !moved && row.environment == environment {
+            if !moved && row.environment == environment && row.exemption == exemption {
                 continue;
             }
             *seq += 1;
             row.owner_before = moved.then(|| std::mem::replace(&mut row.owner, owner.clone()));
             row.environment = environment;
+            row.exemption = exemption;
             row.edge = Edge::Updated;
             row.at = self.at;
             row.seq = *seq;
@@ -161,7 +176,9 @@ impl Turn<'_> {
         let rules = self.state.wakes.values().copied();
         let findings = self.state.findings.values().filter_map(|memory| {
             if memory.open {
-                memory.expires_at
+                let row = memory.row.as_ref();
+                let muted = row.and_then(|row| Some(row.exemption.as_ref()?.until));
+                memory.expires_at.into_iter().chain(muted).min()
             } else {
                 memory
                     .row

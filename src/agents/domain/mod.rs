@@ -27,7 +27,7 @@ use crate::model::{
     AgentName, Edge, EventKind, FactBody, FindingStatus, Item, ItemKind, Message, MetricPoint,
     Subject, TaskKind, Timestamp, Topic,
 };
-use crate::rules::{Metric, RULES, Rule};
+use crate::rules::{Exemptions, Metric, RULES, Rule};
 use edges::Turn;
 
 /// The resource type under which an account's own memory is kept.
@@ -46,6 +46,7 @@ pub struct DomainAgent {
     rules: Vec<RuleRef>,
     metrics: Vec<(Metric, Vec<RuleRef>)>,
     handler: Box<dyn TaskHandler>,
+    exemptions: Exemptions,
 }
 
 impl fmt::Debug for DomainAgent {
@@ -81,7 +82,17 @@ impl DomainAgent {
             rules,
             metrics,
             handler,
+            exemptions: Exemptions::default(),
         }
+    }
+
+    /// The agent with the exemptions of the configuration. They are this process's own: only the
+    /// owner of a task applies them, when it hears of the resource, so rows do not alternate
+    /// between two lists while both processes run.
+    #[must_use]
+    pub fn exempting(mut self, exemptions: Exemptions) -> Self {
+        self.exemptions = exemptions;
+        self
     }
 
     /// Its rules, in catalogue order.
@@ -107,8 +118,12 @@ impl DomainAgent {
             .rules
             .iter()
             .any(|rule| rule.meta().needs.items.contains(&item.kind));
+        // The tags of what is judged by metrics or events alone may exempt it.
+        let kind = item.kind.as_str();
+        let judged = (self.rules.iter()).any(|rule| rule.meta().needs.subjects.contains(&kind));
         // Instances tell volumes whom they belong to; interfaces tell groups that they are used.
         ruled
+            || judged
             || matches!(item.kind, ItemKind::Instance)
             || (item.kind == ItemKind::NetworkInterface && self.name == AgentName::Security)
     }
@@ -275,6 +290,7 @@ impl Agent for DomainAgent {
         row.seq += 1;
         row.at = now;
         row.owner_before = None;
+        row.exemption = None;
         Some(Message::Finding(row))
     }
 }
