@@ -12,10 +12,10 @@ use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
 use crate::model::{Finding, Message, Recommendation, Topic};
 use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
+use crate::rules::Exemptions;
 use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
-use crate::rules::Exemptions;
 use crate::topology::DOMAINS;
 
 /// Records appended in one batch.
@@ -120,7 +120,8 @@ impl Replay {
         self.flush()?;
         if self.crew.is_empty() {
             for name in DOMAINS {
-                let worker = self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
+                let worker =
+                    self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
                 self.crew.push(worker);
             }
             let coordinator = self.worker(Coordinator)?;

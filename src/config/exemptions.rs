@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Config, Problem, nearest};
 use crate::model::{Exemption as Word, Timestamp};
-use crate::rules::exempt::{Entry, Exemptions, rules_like};
 use crate::rules::RULES;
+use crate::rules::exempt::{Entry, Exemptions, rules_like};
 
 /// One exemption. Its conditions hold together, and one that is left out always does; of several
 /// entries one is enough. In every condition `*` stands for any text and `?` for any letter.
@@ -158,7 +158,12 @@ mod tests {
 
     #[test]
     fn a_day_may_be_written_as_text_or_as_toml_writes_dates() {
-        let ends = ["'2027-01-31'", "2027-01-31", "2027-01-31T00:00:00Z", "'2027-01-31T01:00:00+01:00'"];
+        let ends = [
+            "'2027-01-31'",
+            "2027-01-31",
+            "2027-01-31T00:00:00Z",
+            "'2027-01-31T01:00:00+01:00'",
+        ];
         for until in ends {
             let text = format!("[[exemptions]]\nrules = ['*']\nuntil = {until}\nreason = 'x'");
             let loaded = loaded(&text);
@@ -174,8 +179,15 @@ mod tests {
         let end = "until = 2027-01-31\nreason = 'x'";
         let wrong = told(&entry(&format!("rules = ['COST-EBS-7', 'SEC-*']\n{end}")));
         assert_eq!(wrong.len(), 1, "{wrong:?}");
-        assert!(wrong[0].0.contains("entry 1: there is no rule \"COST-EBS-7\""));
-        assert!(wrong[0].1.starts_with("did you mean COST-EBS-"), "{wrong:?}");
+        assert!(
+            wrong[0]
+                .0
+                .contains("entry 1: there is no rule \"COST-EBS-7\"")
+        );
+        assert!(
+            wrong[0].1.starts_with("did you mean COST-EBS-"),
+            "{wrong:?}"
+        );
         let bare = told(&entry(end));
         assert!(bare[0].0.contains("mute everything"), "{bare:?}");
         let silent = told(&entry("rules = ['*']\nuntil = 2027-01-31\nreason = ' '"));
@@ -187,7 +199,10 @@ mod tests {
             ("rule", "rule = ['*']\nreason = 'x'\nuntil = 2027-01-31"),
         ] {
             let wrong = told(&entry(text));
-            assert!(wrong.len() == 1 && wrong[0].0.contains(missing), "{wrong:?}");
+            assert!(
+                wrong.len() == 1 && wrong[0].0.contains(missing),
+                "{wrong:?}"
+            );
         }
         let twice = entry(&format!("rules = ['*']\n{end}")).repeat(2);
         assert!(told(&twice)[0].0.contains("entry 2 repeats"));
@@ -203,6 +218,10 @@ mod tests {
         let at = |text: &str| Word::parse_until(text).unwrap();
         assert_eq!(loaded.config.outdated(at("2026-01-30")), []);
         let outdated = loaded.config.outdated(at("2026-01-31"));
-        assert!(outdated[0].what.contains("entry 1 ended 2026-01-31T00:00:00Z"));
+        assert!(
+            outdated[0]
+                .what
+                .contains("entry 1 ended 2026-01-31T00:00:00Z")
+        );
     }
 }

@@ -165,9 +165,7 @@ pub(super) fn rows(shared: &Shared, credential: &Credential) -> Result<Vec<Agent
         let findings = shared.service.findings()?;
         for agent in &mut agents {
             let own = findings.iter().filter(|row| {
-                row.agent == agent.name
-                    && row.counts()
-                    && credential.reaches(row.subject.account())
+                row.agent == agent.name && row.counts() && credential.reaches(row.subject.account())
             });
             agent.open_findings = own.count() as u64;
         }

@@ -96,7 +96,9 @@ impl Filter {
         };
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
         status.is_none_or(|status| row.status == status)
-            && self.muted.is_none_or(|muted| row.exemption.is_some() == muted)
+            && self
+                .muted
+                .is_none_or(|muted| row.exemption.is_some() == muted)
             && self.agent.is_none_or(|agent| row.agent == agent)
             && same(&self.rule, &row.rule)
             && same(&self.account, row.subject.account())

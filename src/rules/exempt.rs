@@ -266,7 +266,10 @@ mod tests {
         // What follows the reason belongs to it.
         assert_eq!(flaw("all reason=x until=2027-01-31"), Flaw::NoEnd);
         assert_eq!(flaw("all until=soon"), Flaw::BadEnd("soon".into()));
-        assert_eq!(flaw("all until=2027-02-31"), Flaw::BadEnd("2027-02-31".into()));
+        assert_eq!(
+            flaw("all until=2027-02-31"),
+            Flaw::BadEnd("2027-02-31".into())
+        );
         assert_eq!(flaw(""), Flaw::NoRule(vec![]));
         let unknown = Flaw::NoRule(vec!["COST-EBS-9".into()]);
         assert_eq!(flaw("COST-EBS-9 until=2027-01-31"), unknown);
@@ -295,7 +298,9 @@ mod tests {
         let texts = |text: &str| vec![text.to_owned()];
         let holds = |entries: Vec<Entry>| {
             let exemptions = Exemptions::new(entries);
-            exemptions.find("COST-EBS-1", &volume, Some(&tags), now).is_some()
+            exemptions
+                .find("COST-EBS-1", &volume, Some(&tags), now)
+                .is_some()
         };
         let fits = Entry {
             rules: vec!["SEC-SG-1".into(), "COST-*".into()],
@@ -307,10 +312,22 @@ mod tests {
         };
         assert!(holds(vec![fits.clone()]));
         let misses = [
-            Entry { rules: texts("SEC-*"), ..fits.clone() },
-            Entry { accounts: texts("999988887777"), ..fits.clone() },
-            Entry { regions: texts("us-*"), ..fits.clone() },
-            Entry { resources: texts("vol-1*"), ..fits.clone() },
+            Entry {
+                rules: texts("SEC-*"),
+                ..fits.clone()
+            },
+            Entry {
+                accounts: texts("999988887777"),
+                ..fits.clone()
+            },
+            Entry {
+                regions: texts("us-*"),
+                ..fits.clone()
+            },
+            Entry {
+                resources: texts("vol-1*"),
+                ..fits.clone()
+            },
             Entry {
                 tags: BTreeMap::from([("Stage".to_owned(), "live".to_owned())]),
                 ..fits.clone()
@@ -319,7 +336,10 @@ mod tests {
                 tags: BTreeMap::from([("Team".to_owned(), "*".to_owned())]),
                 ..fits.clone()
             },
-            Entry { until: now, ..fits.clone() },
+            Entry {
+                until: now,
+                ..fits.clone()
+            },
         ];
         for miss in &misses {
             assert!(!holds(vec![miss.clone()]), "{miss:?}");

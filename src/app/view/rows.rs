@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::http::{Change, FindingStory, HistoryStep, RecommendationStory};
 use crate::model::{
-    AgentName, Edge, Finding, Recommendation, RecommendationState, Subject,
-    Timestamp,
+    AgentName, Edge, Finding, Recommendation, RecommendationState, Subject, Timestamp,
 };
 
 use super::asks::Asks;

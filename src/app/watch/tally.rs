@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    ActionKind, AgentName, Finding, Recommendation, RecommendationState,
-    Severity, Usd,
+    ActionKind, AgentName, Finding, Recommendation, RecommendationState, Severity, Usd,
 };
 use crate::telemetry::{Metrics, Signal};
 
