@@ -10,6 +10,7 @@ use crate::adapters::embedded::{Embedded, EmbeddedOptions};
 use crate::agents::Agent;
 use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
+use crate::config::Config;
 use crate::model::{Finding, Message, Recommendation, Topic};
 use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
 use crate::rules::Exemptions;
@@ -28,6 +29,16 @@ pub struct ReplayOptions {
     pub partitions: u32,
     /// Findings to mute, beside those that tags mute.
     pub exemptions: Exemptions,
+}
+
+impl ReplayOptions {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            partitions: config.partitions,
+            exemptions: config.exempt(),
+        }
+    }
 }
 
 impl Default for ReplayOptions {

@@ -76,7 +76,8 @@ fn tag_note(meta: &Meta, known: &Known) -> Option<String> {
             .map(|word| nearest(&word.to_ascii_uppercase(), &ids()))
             // Without a near one the hint is a list of all.
             .filter(|hint| hint.ends_with('?'));
-        hints.map(|hint| format!("; {hint}")).collect::<String>()
+        let hints: Vec<String> = hints.map(|hint| format!("; {hint}")).collect();
+        hints.concat()
     };
     match Spoken::of(&thing.tags)? {
         Err(flaw) => {

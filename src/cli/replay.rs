@@ -96,11 +96,7 @@ pub(super) fn replay(
         return Ok(Ended::Well);
     }
     let scratch = Scratch::new()?;
-    let options_of_run = ReplayOptions {
-        partitions: config.partitions,
-        exemptions: config.exempt(),
-    };
-    let mut replay = Replay::open(scratch.path(), options_of_run)?;
+    let mut replay = Replay::open(scratch.path(), ReplayOptions::of(config))?;
     let mut pack = Pack::default();
     read(&args.paths, &options, |record: RawRecord| {
         let fate = summary.take(&record);

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::edges::Turn;
 use super::state::{FindingMemory, RETENTION_MS};
-use crate::model::{Edge, Environment, Exemption, Message, Timestamp};
+use crate::model::{Edge, Environment, Message, Timestamp};
 
 /// How long statistics of a resource that is gone are kept: late points may still come, and what
 /// looked gone may come back.
@@ -105,8 +105,9 @@ impl Turn<'_> {
 
     /// Brings what open rows say of their resource up to date, then asks for the next wake.
     pub(super) fn finish(mut self, woken: bool) {
-        // An exemption may end at a wake at which nothing else happens.
-        if (self.effects.dirty || woken) && !self.state.findings.is_empty() {
+        if (self.effects.dirty || woken && self.exemption_ended())
+            && !self.state.findings.is_empty()
+        {
             self.follow_resource();
         }
         // What is overdue already waits for the next step: a wake lies in the future.
@@ -118,28 +119,23 @@ impl Turn<'_> {
         }
     }
 
-    /// The exemption of the resource from a rule, as of the task's clock.
-    pub(super) fn exemption(&self, rule: &str) -> Option<Exemption> {
-        let thing = self.state.memory.thing.as_ref();
-        let tags = thing.map(|thing| &thing.tags);
-        (self.agent.exemptions).find(rule, self.key, tags, self.now)
+    /// Whether time alone has ended the exemption of an open row.
+    fn exemption_ended(&self) -> bool {
+        self.state.open_rows().any(|row| {
+            let until = row.exemption.as_ref().map(|exemption| exemption.until);
+            until.is_some_and(|until| until <= self.now)
+        })
     }
 
     fn follow_resource(&mut self) {
         let owner = self.state.memory.owner(self.key);
         let environment: Option<Environment> = self.state.memory.environment();
-        let open = self.state.findings.iter();
-        let exemptions: Vec<Option<Exemption>> = open
-            .filter(|(_, memory)| memory.open)
-            .map(|(_, memory)| self.exemption(&memory.row.as_ref()?.rule))
-            .collect();
         let mut rows = Vec::new();
-        for (memory, exemption) in self
+        for memory in self
             .state
             .findings
             .values_mut()
             .filter(|memory| memory.open)
-            .zip(exemptions)
         {
             let FindingMemory {
                 row: Some(row),
@@ -155,6 +151,10 @@ impl Turn<'_> {
                 .and_then(|proposal| proposal.target.as_ref())
                 .is_some();
             let moved = !targeted && row.owner != owner;
+            let thing = self.state.memory.thing.as_ref();
+            let before = row.exemption.as_ref();
+            let asked = (&*row.rule, self.key, self.now);
+            let exemption = self.agent.exemption(asked, thing, before);
             if !moved && row.environment == environment && row.exemption == exemption {
                 continue;
             }

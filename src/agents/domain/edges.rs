@@ -96,13 +96,15 @@ impl<'a> Turn<'a> {
             .as_ref()
             .and_then(|proposal| proposal.target.clone())
             .unwrap_or_else(|| self.state.memory.owner(self.key));
+        let memory = self.state.findings.entry(key).or_default();
+        let before = memory.row.as_deref().filter(|_| memory.open);
+        let thing = self.state.memory.thing.as_ref();
+        let muted = before.and_then(|row| row.exemption.as_ref());
         let setting = Setting {
             owner,
             environment: self.state.memory.environment(),
-            exemption: self.exemption(meta.id),
+            exemption: (self.agent).exemption((meta.id, self.key, self.now), thing, muted),
         };
-        let memory = self.state.findings.entry(key).or_default();
-        let before = memory.row.as_deref().filter(|_| memory.open);
         let ends = ends.max(memory.expires_at.filter(|_| before.is_some()));
         let Some(before) = before else {
             let row = row_of(meta, self.key, (found, setting), at);

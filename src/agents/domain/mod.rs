@@ -24,10 +24,10 @@ pub use tasks::{ATTEMPTS_MAX, BACKOFF_BASE_MS, TaskError, TaskHandler};
 
 use super::{Agent, Capabilities, Effects, Input, Keys, Step, Trigger};
 use crate::model::{
-    AgentName, Edge, EventKind, FactBody, FindingStatus, Item, ItemKind, Message, MetricPoint,
-    Subject, TaskKind, Timestamp, Topic,
+    AgentName, Edge, EventKind, ExemptedBy, Exemption, FactBody, FindingStatus, Item, ItemKind,
+    Message, MetricPoint, Subject, TaskKind, Timestamp, Topic,
 };
-use crate::rules::{Exemptions, Metric, RULES, Rule};
+use crate::rules::{Exemptions, Metric, RULES, Rule, Thing};
 use edges::Turn;
 
 /// The resource type under which an account's own memory is kept.
@@ -98,6 +98,22 @@ impl DomainAgent {
     /// Its rules, in catalogue order.
     pub fn rules(&self) -> &[RuleRef] {
         &self.rules
+    }
+
+    /// What exempts a resource from a rule as of the task's clock. `before` is what did so far:
+    /// while nothing is known of the tags, as after a loss of memory, their word stands.
+    fn exemption(
+        &self,
+        (rule, subject, now): (&str, &Subject, Timestamp),
+        thing: Option<&Thing>,
+        before: Option<&Exemption>,
+    ) -> Option<Exemption> {
+        let tags = thing.map(|thing| &thing.tags);
+        let found = self.exemptions.find(rule, subject, tags, now);
+        let stands = |before: &&Exemption| {
+            thing.is_none() && before.by == ExemptedBy::Tag && now < before.until
+        };
+        found.or_else(|| before.filter(stands).cloned())
     }
 
     fn readers(&self, point: &MetricPoint) -> Option<(&Metric, &[RuleRef])> {

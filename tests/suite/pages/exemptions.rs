@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use skyherd::agents::domain::DomainAgent;
+use skyherd::agents::Agent as _;
+use skyherd::agents::domain::{DomainAgent, DomainState};
 use skyherd::model::{
     AgentName, Edge, ExemptedBy, Exemption, Finding, Message, Task, TaskKind, Timestamp, Topic,
 };
@@ -199,6 +200,38 @@ fn an_exemption_of_the_list_ends_at_its_day_too_even_under_an_owner_without_it()
 }
 
 #[test]
+fn the_word_of_a_tag_stands_while_its_memory_is_lost_until_its_day_or_the_next_look() {
+    let lost = || {
+        let mut world = security();
+        group(&mut world, "2026-11-01", Some("all until=2026-11-10"));
+        let row = newest(&world);
+        let mut state = DomainState::default();
+        let taken_over = Message::Finding(Box::new(row.clone()));
+        assert!(world.agent.adopt(&mut state, &taken_over));
+        world.states.clear();
+        world.wakes.clear();
+        world.states.insert(row.subject.clone(), state);
+        // As the runtime does: the agent looks at what it took over.
+        world.wakes.insert(row.subject, world.now.plus(1));
+        world.advance(day("2026-11-02"));
+        assert_eq!(told(&world), [row_opened()]);
+        world
+    };
+    let mut world = lost();
+    world.advance(day("2026-12-01"));
+    let ended = row("2026-11-10", Edge::Updated, None);
+    assert_eq!(told(&world), [row_opened(), ended]);
+    let mut world = lost();
+    group(&mut world, "2026-11-03", None);
+    let seen = row("2026-11-03", Edge::Updated, None);
+    assert_eq!(told(&world), [row_opened(), seen]);
+}
+
+fn row_opened() -> (String, Edge, Option<ExemptedBy>) {
+    row("2026-11-01", Edge::Opened, TAG)
+}
+
+#[test]
 fn an_answer_leaves_out_what_is_muted() {
     let mut world = security();
     let ask = |world: &mut World, id: &str| {
@@ -214,11 +247,11 @@ fn an_answer_leaves_out_what_is_muted() {
             at,
             deadline: at.plus(Timestamp::MINUTE),
         })));
-        let results = world.published.iter().filter_map(|message| match message {
+        let mut results = world.published.iter().filter_map(|message| match message {
             Message::Result(result) => result.answer.clone(),
             _ => None,
         });
-        results.last().unwrap().findings.len()
+        results.next_back().unwrap().findings.len()
     };
     group(&mut world, "2026-11-01", None);
     assert_eq!(ask(&mut world, "before"), 1);
