@@ -10,8 +10,10 @@ use crate::adapters::embedded::{Embedded, EmbeddedOptions};
 use crate::agents::Agent;
 use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
+use crate::config::Config;
 use crate::model::{Finding, Message, Recommendation, Topic};
 use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
+use crate::rules::Exemptions;
 use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
@@ -21,16 +23,29 @@ use crate::topology::DOMAINS;
 const BATCH_RECORDS: usize = 1_000;
 
 /// How to replay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// Partitions of every topic.
     pub partitions: u32,
+    /// Findings to mute, beside those that tags mute.
+    pub exemptions: Exemptions,
+}
+
+impl ReplayOptions {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            partitions: config.partitions,
+            exemptions: config.exempt(),
+        }
+    }
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
             partitions: crate::config::PARTITIONS,
+            exemptions: Exemptions::default(),
         }
     }
 }
@@ -116,7 +131,8 @@ impl Replay {
         self.flush()?;
         if self.crew.is_empty() {
             for name in DOMAINS {
-                let worker = self.worker(DomainAgent::new(name))?;
+                let worker =
+                    self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
                 self.crew.push(worker);
             }
             let coordinator = self.worker(Coordinator)?;

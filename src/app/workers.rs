@@ -131,7 +131,7 @@ impl Service {
             };
             let thread = match name {
                 AgentName::Coordinator => spawn.start(Coordinator)?,
-                domain => spawn.start(DomainAgent::new(*domain))?,
+                domain => spawn.start(DomainAgent::new(*domain).exempting(config.exempt()))?,
             };
             threads.push((*name, thread));
         }

@@ -152,7 +152,13 @@ fn play(
     dir: &Path,
 ) -> anyhow::Result<(Outcome, Published, u64)> {
     let partitions = config.partitions;
-    let mut replay = Replay::open(dir, ReplayOptions { partitions })?;
+    let mut replay = Replay::open(
+        dir,
+        ReplayOptions {
+            partitions,
+            ..ReplayOptions::default()
+        },
+    )?;
     let mut dump = args.dump.as_deref().map(Dump::create).transpose()?;
     let bar = Bar::new(args.hours, !args.headless);
     let mut published = Published::default();

@@ -3,6 +3,7 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
+mod exemptions;
 mod load;
 mod problems;
 mod secret;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use exemptions::Exemption;
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
@@ -56,6 +58,8 @@ pub struct Config {
     pub log: Log,
     /// Who may use the HTTP API.
     pub auth: Auth,
+    /// What is meant to be as it is: findings that are muted.
+    pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
     #[serde(skip)]
     #[schemars(skip)]
@@ -252,6 +256,7 @@ impl Default for Config {
             watch: Watch::default(),
             log: Log::default(),
             auth: Auth::default(),
+            exemptions: Vec::new(),
             failpoint: None,
         }
     }

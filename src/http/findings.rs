@@ -60,6 +60,8 @@ enum Sort {
 pub(super) struct Filter {
     /// Status of the rows; open unless asked otherwise.
     status: Option<Wanted>,
+    /// Only muted rows, or only rows that are not; both unless asked.
+    muted: Option<bool>,
     /// Rows of this agent.
     agent: Option<AgentName>,
     /// Rows of this rule.
@@ -94,6 +96,9 @@ impl Filter {
         };
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
         status.is_none_or(|status| row.status == status)
+            && self
+                .muted
+                .is_none_or(|muted| row.exemption.is_some() == muted)
             && self.agent.is_none_or(|agent| row.agent == agent)
             && same(&self.rule, &row.rule)
             && same(&self.account, row.subject.account())

@@ -41,11 +41,25 @@ impl World {
         access: Access,
         prepare: impl FnOnce(&dyn Backend),
     ) -> Self {
+        Self::started(Config::default(), agents, access, prepare)
+    }
+
+    /// With settings of its own, but for the data directory and the partitions.
+    pub(super) fn configured(config: Config) -> Self {
+        Self::started(config, &AgentName::ALL, Access::new(true), |_| {})
+    }
+
+    fn started(
+        config: Config,
+        agents: &[AgentName],
+        access: Access,
+        prepare: impl FnOnce(&dyn Backend),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config {
             data_dir: dir.path().to_owned(),
             partitions: 4,
-            ..Config::default()
+            ..config
         };
         let backend = app::open(&config).unwrap();
         prepare(&*backend);
