@@ -91,6 +91,8 @@ async function pages(scope, mine, first, seen) {
       seen.add(row.id);
       take(row);
     }
+    // The first rows do not wait for a frame.
+    if (load.state === 'loading' && !cursor) tell.now();
     cursor = page.next;
     page = null;
   } while (cursor && rows.size < ROWS_MAX);

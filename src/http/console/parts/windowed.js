@@ -44,7 +44,8 @@ export class Windowed {
     this.items = items;
     this.index = new Map(items.map((item, at) => [item.key, at]));
     attribute(this.element, 'aria-rowcount', items.length + 1);
-    this.draw();
+    if (this.shown.size) this.draw();
+    else this.draw.now();
   }
 
   /** Patches an item's row if it is on the screen. */
