@@ -2,7 +2,7 @@
 
 import { attribute, h, put, text } from './dom.js';
 import { ApiError, onTokenWanted, setToken } from './api.js';
-import { timeOfDay } from './format.js';
+import { count, timeOfDay } from './format.js';
 import * as keys from './keys.js';
 import * as live from './live.js';
 import * as store from './store.js';
@@ -164,7 +164,6 @@ function askToken(code) {
       event.preventDefault();
       setToken(input.value.trim());
       node.close();
-      live.retry();
       store.reload();
       show();
     } }, input, h('button', { class: 'button primary', type: 'submit' }, 'Use it')));
@@ -214,8 +213,7 @@ live.on('reset', () => open?.refresh?.());
 store.onRows(() => {
   let n = 0;
   for (const row of store.rows.values()) n += row.state === 'open' ? 1 : 0;
-  text(document.getElementById('nav-count'), n ? n.toLocaleString('en-US') : '');
+  text(document.getElementById('nav-count'), n ? count(n) : '');
 });
 show();
 store.reload().then(fetchAhead);
-live.start();

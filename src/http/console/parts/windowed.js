@@ -94,7 +94,8 @@ export class Windowed {
   }
 
   render() {
-    if (!this.element.isConnected) return;
+    // Without rows nothing is measured.
+    if (!this.element.isConnected || (!this.items.length && !this.shown.size)) return;
     const height = this.measure();
     const start = this.scroller.scrollTop - this.top();
     const from = Math.max(0, Math.min(this.items.length, Math.floor(start / height) - MARGIN));
