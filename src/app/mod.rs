@@ -37,8 +37,8 @@ pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;
-pub use workers::{Service, Workers};
 use workers::Time;
+pub use workers::{Service, Workers};
 
 /// Longest a readiness question waits for a worker's turn.
 const STANDING_WAIT: Duration = Duration::from_secs(5);

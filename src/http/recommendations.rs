@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::extract::{Asked, Parts, answer, path, query, within};
+use super::extract::{Asked, Parts, answer, found, query, within};
 use super::page::{Key, Order, contains, page};
 use super::{Credential, Problem, Shared};
 use crate::model::{
@@ -283,13 +283,9 @@ pub(super) async fn one(
     Extension(credential): Extension<Credential>,
     id: Parts<String>,
 ) -> Result<Response, Problem> {
-    let id = path(id)?;
-    answer(move || {
-        shared
-            .service
-            .recommendation(&id)?
-            .filter(|story| credential.reaches(story.recommendation.owner.account()))
-            .ok_or_else(|| Problem::NO_SUCH.detail(format!("recommendation {id:?}")))
+    found("recommendation", id, move |id| {
+        let story = shared.service.recommendation(id)?;
+        Ok(story.filter(|story| credential.reaches(story.recommendation.owner.account())))
     })
     .await
 }

@@ -301,15 +301,25 @@ fn a_demo_with_the_console_serves_its_rows_takes_events_and_ends_at_ctrl_c() {
         .find(|line| line.contains("http://"));
     let base = format!("http://{listen}");
     let told = told.unwrap_or_default();
-    assert!(told.contains(&format!("{base}/")) && told.contains("ctrl-c"), "{told:?}");
+    assert!(
+        told.contains(&format!("{base}/")) && told.contains("ctrl-c"),
+        "{told:?}"
+    );
     let page = ureq::get(format!("{base}/")).call().unwrap();
     assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
 
     let rows = |path: &str| -> BTreeSet<String> {
         let url = format!("{base}/api/v1/{path}");
-        let page: Value = ureq::get(url).call().unwrap().body_mut().read_json().unwrap();
+        let page: Value = ureq::get(url)
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_json()
+            .unwrap();
         let rows = page["recommendations"].as_array().unwrap();
-        let ids = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned());
+        let ids = rows
+            .iter()
+            .map(|row| row["id"].as_str().unwrap().to_owned());
         ids.collect()
     };
     let shown = rows("recommendations?limit=1000");
