@@ -243,8 +243,9 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     })
 }
 
-/// Serves what a replay ended with on `address` of this machine, or on any port when that one is
-/// taken, until SIGTERM; ctrl-c is the caller's. The same agents take what is published meanwhile, and time stands still for them otherwise. `told` hears the address.
+/// Serves what a replay ended with on `address`, or on any port of that host when it is taken, until
+/// SIGTERM; ctrl-c is the caller's to hear. The agents take what is published meanwhile; otherwise
+/// time stands still for them, lest what was recorded grow old. `told` hears the address.
 pub fn show(
     replay: Replay,
     address: SocketAddr,

@@ -156,7 +156,7 @@ let asking = false;
 function askToken(code) {
   if (asking) return;
   asking = true;
-  const input = h('input', { type: 'password', autocomplete: 'off', 'aria-label': 'Bearer token', required: true });
+  const input = h('input', { type: 'password', autocomplete: 'off', 'aria-label': 'Bearer token', required: true, autofocus: true });
   const node = dialog('A token is needed',
     code === 'token_unknown' && h('p', { class: 'note bad', role: 'alert' }, 'The token given does not count: it is unknown or expired.'),
     h('p', {}, 'This address answers only to a bearer token. ', h('code', {}, 'skyherd token NAME'), ' makes one. It is kept in this tab alone.'),
