@@ -143,13 +143,12 @@ pub(crate) fn measure(as_json: bool) -> anyhow::Result<()> {
     let (mut began, mut machine) = (Instant::now(), Machine::now());
     let (mut published, mut busy) = (0.0, [machine.busy_since(); 2]);
     let rate = RATE.to_string();
-    let output = drive("smooth.mjs", &[&base, &rate, SECONDS], |word| match word {
-        "drive" => {
+    let output = drive("smooth.mjs", &[&base, &rate, SECONDS], |word| {
+        if word == "drive" {
             busy[0] = machine.busy_since();
             (began, machine) = (Instant::now(), Machine::now());
             publishers = change(&base, &stop, &stored);
-        }
-        _ => {
+        } else {
             busy[1] = machine.busy_since();
             published = stored.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
             stop.store(true, Ordering::Relaxed);
