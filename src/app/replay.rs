@@ -19,6 +19,9 @@ use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 use crate::topology::DOMAINS;
 
+use super::Backend;
+use super::backend::Local;
+
 /// Records appended in one batch.
 const BATCH_RECORDS: usize = 1_000;
 
@@ -91,6 +94,21 @@ impl Replay {
             taken: 0,
             heard: BTreeMap::new(),
         })
+    }
+
+    /// Partitions of every topic.
+    pub(super) fn partitions(&self) -> u32 {
+        self.options.partitions
+    }
+
+    /// Where it keeps log and memory.
+    pub(super) fn dir(&self) -> &Path {
+        self.db.dir()
+    }
+
+    /// What a service goes on with where the replay ended.
+    pub(super) fn into_backend(self) -> Arc<dyn Backend> {
+        Arc::new(Local(self.db))
     }
 
     /// Appends one raw record to its account's partition.

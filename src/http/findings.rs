@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::extract::{Asked, Parts, answer, path, query, within};
+use super::extract::{Asked, Parts, answer, found, query, within};
 use super::page::{Key, Order, contains, page};
 use super::recommendations::{FlowStep, HistoryStep};
 use super::{Credential, Problem, Shared};
@@ -158,13 +158,9 @@ pub(super) async fn one(
     Extension(credential): Extension<Credential>,
     id: Parts<String>,
 ) -> Result<Response, Problem> {
-    let id = path(id)?;
-    answer(move || {
-        shared
-            .service
-            .finding(&id)?
-            .filter(|story| credential.reaches(story.finding.subject.account()))
-            .ok_or_else(|| Problem::NO_SUCH.detail(format!("finding {id:?}")))
+    found("finding", id, move |id| {
+        let story = shared.service.finding(id)?;
+        Ok(story.filter(|story| credential.reaches(story.finding.subject.account())))
     })
     .await
 }

@@ -35,6 +35,28 @@ fn changes_arrive_in_order_beside_how_the_agents_do() {
 }
 
 #[test]
+fn a_list_says_from_where_the_stream_tells_what_it_did_not() {
+    let world = World::open();
+    world.publish("aws.inventory", &opened_group("sg-0a1"));
+    world.quiet();
+    let list = world.get("/api/v1/recommendations");
+    assert_eq!(list["total"], json!(1));
+    // Between reading the list and listening.
+    world.publish("aws.inventory", &opened_group("sg-0a2"));
+    let rows = world.rows("/api/v1/recommendations", "recommendations", 2);
+    let mut stream = world.stream(list["as_of"].as_str());
+    assert_eq!(stream.next().kind, "hello");
+    let told = loop {
+        let event = stream.change();
+        if event.kind == "recommendation" {
+            break event.data["id"].clone();
+        }
+    };
+    assert_ne!(told, list["recommendations"][0]["id"]);
+    assert!(rows.iter().any(|row| row["id"] == told));
+}
+
+#[test]
 fn who_comes_back_goes_on_where_it_was() {
     let world = World::open();
     world.quiet();
