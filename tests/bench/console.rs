@@ -183,7 +183,17 @@ fn print(figures: &Value) {
     let of = |path: &str| figures.pointer(path).cloned().unwrap_or_default();
     println!("console over {} open recommendations", of("/rows"));
     println!(
-        "  first rows painted   {} ms with an empty cache, {} ms with a filled one (medians; goal {OPEN_GOAL} ms)",
+        "  the page loaded      {} ms with an empty cache, {} ms with a filled one (its load event; medians; goal {OPEN_GOAL} ms)",
+        of("/cold/loaded_ms"),
+        of("/warm/loaded_ms")
+    );
+    println!(
+        "  its rows answered    {} ms after they were asked for, {} ms with a filled cache",
+        of("/cold/answered_ms"),
+        of("/warm/answered_ms")
+    );
+    println!(
+        "  first rows painted   {} ms with an empty cache, {} ms with a filled one (medians)",
         of("/cold/median_ms"),
         of("/warm/median_ms")
     );

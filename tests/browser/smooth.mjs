@@ -26,7 +26,7 @@ function watch() {
 }
 
 async function loads(chromium, caches) {
-  const times = [];
+  const [times, loaded, answered] = [[], [], []];
   let rows = '';
   const warm = caches ? await page(chromium) : null;
   if (warm) await warm.evaluateOnNewDocument(watch);
@@ -40,12 +40,20 @@ async function loads(chromium, caches) {
     const first = await tab.evaluate(() => window.firstRows);
     await until(tab, 'every row', () => document.querySelector('#nav-count').textContent !== '' && !document.querySelector('.under .note'));
     rows = await tab.$eval('#nav-count', (node) => node.textContent);
+    const [load, answer] = await tab.evaluate(() => [
+      performance.getEntriesByType('navigation')[0].loadEventEnd,
+      performance.getEntriesByType('resource').find((entry) => entry.name.includes('/api/v1/recommendations')).duration,
+    ]);
     // The first opening starts the browser's processes.
-    if (at > 0) times.push(first);
+    if (at > 0) {
+      times.push(first);
+      loaded.push(load);
+      answered.push(answer);
+    }
     if (context) await context.close();
   }
   if (warm) await warm.close();
-  return { rows, median_ms: round(middle(times)), worst_ms: round(Math.max(...times)) };
+  return { rows, median_ms: round(middle(times)), worst_ms: round(Math.max(...times)), loaded_ms: round(middle(loaded)), answered_ms: round(middle(answered)) };
 }
 
 const chromium = await browser();
