@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use smol_str::SmolStr;
+use wildmatch::WildMatch;
 
 use super::{RULES, rule};
 use crate::model::{ExemptedBy, Exemption, Subject, Timestamp};
@@ -117,7 +118,7 @@ fn split_reason(value: &str) -> (&str, &str) {
     }
 }
 
-/// One entry of the configuration. Its conditions hold together; one without entries always does.
+/// One entry of the configuration. Its conditions hold together; one that is left empty always does.
 /// `*` in them stands for any text, `?` for any letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -196,35 +197,9 @@ impl Exemptions {
     }
 }
 
-/// Whether the whole text fits a pattern of `*` (any text) and `?` (any letter). Takes as many
-/// steps as both are long, multiplied, at most.
+/// Whether the whole text fits a pattern of `*` (any text) and `?` (any letter).
 fn glob(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when a guess at the last star's length was too short.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(letter) if *letter == '?' || *letter == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, taken)) = star else {
-                    return false;
-                };
-                star = Some((at, taken + 1));
-                p = at + 1;
-                t = taken + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|letter| *letter == '*')
+    WildMatch::new(pattern).matches(text)
 }
 
 #[cfg(test)]
