@@ -2,6 +2,7 @@
 //! program and judged by a tool of its own kind.
 
 mod boards;
+mod cloud;
 mod live;
 mod packages;
 
