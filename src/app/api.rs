@@ -8,13 +8,14 @@ use super::view::read_letter;
 use super::{Handle, letters};
 use crate::config::{Config, Role};
 use crate::http::{
-    Access, AgentMemory, AgentRow, Credential, DeadLetterRow, DeadLetterStory, Feed, FindingStory,
-    HistoryStep, Inspected, KnownSubject, Mark, Question, Rate, RecommendationStory, Replayed,
-    RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
+    Access, AgentMemory, AgentRow, CERTIFICATE_BYTES_MAX, Certificates, Credential, DeadLetterRow,
+    DeadLetterStory, Feed, Fetch, FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark,
+    Opened, Pushed, Question, Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer,
+    SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
 };
-use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
+use crate::model::{AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable};
 use crate::ports::{Clock as _, PortResult, TaskId};
-use crate::sources::{Decoded, decode};
+use crate::sources::{Decoded, Fate, Hints, decode};
 use crate::telemetry::Metrics;
 
 impl Service for Handle {
@@ -48,6 +49,26 @@ impl Service for Handle {
     }
     fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32> {
         Handle::publish(self, topic, Some(account), payload).map(|published| published.partition)
+    }
+    fn open(&self, bytes: &[u8], known: &Known) -> Vec<Opened> {
+        take_apart(bytes, known)
+    }
+    fn publish_all(&self, records: &[Pushed]) -> PortResult<()> {
+        let (partitions, now_ms) = (self.backend.partitions(), self.clock.now().ms());
+        for batch in records.chunks(BATCH_RECORDS) {
+            let batch: Vec<_> = batch
+                .iter()
+                .map(|record| {
+                    let key = Some(record.account.as_str()).filter(|key| !key.is_empty());
+                    super::address(record.topic, key, &record.payload, partitions, now_ms)
+                })
+                .collect();
+            self.backend.publish(&batch)?;
+        }
+        Ok(())
+    }
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
     fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
         self.fresh()?;
@@ -152,6 +173,62 @@ impl Service for Handle {
     }
 }
 
+/// Records appended in one batch.
+const BATCH_RECORDS: usize = 200;
+
+/// What was pushed, taken apart.
+pub fn take_apart(bytes: &[u8], known: &Known) -> Vec<Opened> {
+    let hints = Hints {
+        account: known.account.clone(),
+        region: known.region.clone(),
+        at: known.at,
+        ..Hints::default()
+    };
+    let parts = crate::sources::open(bytes, &hints).into_iter();
+    parts
+        .map(|part| match part.fate {
+            Fate::Record { topic, account } => Opened::Record(Pushed {
+                topic,
+                account,
+                payload: part.payload,
+            }),
+            Fate::Ignored(reason) => Opened::Ignored(reason.0),
+            Fate::Refused(reason) => Opened::Refused(
+                reason.0,
+                Pushed {
+                    topic: part.what.topic(),
+                    account: String::new(),
+                    payload: part.payload,
+                },
+            ),
+        })
+        .collect()
+}
+
+/// Gets SNS' certificates and confirms subscriptions, over TLS.
+struct Https;
+
+impl Fetch for Https {
+    fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+        /// SNS waits 15 s for an answer.
+        const SECONDS_MAX: u64 = 10;
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(std::time::Duration::from_secs(SECONDS_MAX)))
+            .https_only(true)
+            .max_redirects(0)
+            .build()
+            .into();
+        let failed = |error: ureq::Error| format!("{url}: {error}");
+        let mut answer = agent.get(url).call().map_err(failed)?;
+        answer
+            .body_mut()
+            .with_config()
+            .limit(CERTIFICATE_BYTES_MAX)
+            .read_to_vec()
+            .map_err(failed)
+    }
+}
+
 /// What a record is, and whose.
 pub fn inspect(topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
     Ok(match decode(topic, None, Some(payload))? {
@@ -193,6 +270,10 @@ fn access(config: &Config) -> Access {
         };
         // `Config::problems` refuses what is no hash; such a token lets nobody in.
         access.add(token.blake3.expose(), credential);
+    }
+    access.judge_by(Certificates::new(Box::new(Https)));
+    for topic in &config.ingest.sns_topics {
+        access.add_topic(topic);
     }
     access
 }

@@ -29,7 +29,7 @@ use crate::runtime::{Standing, SystemClock};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 
-pub use api::{inspect, stretch};
+pub use api::{inspect, stretch, take_apart};
 pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;

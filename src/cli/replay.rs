@@ -12,7 +12,7 @@ use crate::app::{Outcome, Replay, ReplayOptions};
 use crate::config::{Config, nearest};
 use crate::model::{Finding, FindingStatus, Message, Severity, Timestamp, Topic, Usd};
 use crate::sources::Decoded;
-use crate::sources::replay::{Options, RawRecord, ReplayError, Shape, Summary, read};
+use crate::sources::replay::{Options, RawRecord, ReplayError, Settled, Shape, Summary, read};
 
 #[derive(Args, Debug)]
 #[command(
@@ -102,6 +102,9 @@ pub(super) fn replay(
     read(&args.paths, &options, |record: RawRecord| {
         let fate = summary.take(&record);
         progress.at(summary.total.read);
+        if matches!(record.settled, Some(Settled::Ignored(_))) {
+            return Ok(());
+        }
         if let Ok(Decoded::Message(message)) = &fate
             && pack.takes(&record, message)
         {

@@ -161,6 +161,11 @@ fn kind_of(source: &str, detail_type: &str) -> Option<EventKind> {
             "CloudWatch Alarm State Change" | "CloudWatch Alarm Configuration Change",
         ) => EventKind::Alarm,
         ("aws.ce", "Anomaly Detected") => EventKind::CostAnomaly,
+        // AWS sends no events of these: the names are ours (see `open`).
+        ("aws.budgets", "AWS Budgets Notification") => EventKind::Budget,
+        ("aws.ce", "Commitment Report") => EventKind::Commitment,
+        (_, "AWS Recommendation") => EventKind::Advice,
+        ("aws.logs", "CloudWatch Logs Subscription") => EventKind::LogLines,
         _ => return None,
     })
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use skyherd::app;
 use skyherd::http::{
     Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
-    Feed, FindingStory, HistoryStep, Inspected, KnownSubject, Mark, Question, Rate,
-    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored,
-    Stretch, TaskStatus, router, serve,
+    Feed, FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed,
+    Question, Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service,
+    Status, Stored, Stretch, TaskStatus, router, serve,
 };
 use skyherd::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -65,6 +65,18 @@ impl Service for World {
         let record = (topic, account.to_owned(), payload.to_vec());
         self.published.lock().push(record);
         Ok(partition_of(account, PARTITIONS))
+    }
+    fn open(&self, bytes: &[u8], known: &Known) -> Vec<Opened> {
+        app::take_apart(bytes, known)
+    }
+    fn publish_all(&self, records: &[Pushed]) -> PortResult<()> {
+        for record in records {
+            self.publish(record.topic, &record.account, &record.payload)?;
+        }
+        Ok(())
+    }
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(1_767_225_600_000)
     }
     fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
         Ok(self.rows.lock().iter().cloned().map(Arc::new).collect())
