@@ -217,6 +217,53 @@ fn of_point(
     account: &SmolStr,
     region: &SmolStr,
 ) -> Result<Point, Undecodable> {
+    let (namespace, name, dimensions) = series_of(metric, point)?;
+    if !point.sum.is_finite() || point.quantiles.iter().any(|pair| !pair.value.is_finite()) {
+        return Err(undecodable(format!(
+            "aws.metrics: a point of {:?} holds a value that is no number",
+            metric.name
+        )));
+    }
+    let at = |quantile: f64| {
+        let found = point
+            .quantiles
+            .iter()
+            .find(|pair| (pair.quantile - quantile).abs() < f64::EPSILON);
+        found.map(|pair| pair.value)
+    };
+    let average = if point.count > 0 {
+        point.sum / point.count as f64
+    } else {
+        0.0
+    };
+    let begun = if point.start_time > 0 {
+        point.start_time
+    } else {
+        point.time
+    };
+    Ok(Point {
+        account: account.clone(),
+        region: region.clone(),
+        namespace,
+        name,
+        dimensions,
+        at_ms: i64::try_from(begun / MS_NANOS).unwrap_or(i64::MAX),
+        count: point.count as f64,
+        sum: point.sum,
+        min: at(0.0).unwrap_or(average),
+        max: at(1.0).unwrap_or(average),
+        percentiles: point
+            .quantiles
+            .iter()
+            .filter(|pair| pair.quantile > 0.0 && pair.quantile < 1.0)
+            .map(|pair| (percentile(pair.quantile), pair.value))
+            .collect(),
+        unit: unit(&metric.unit),
+    })
+}
+
+/// Namespace, name and dimensions of a point, from its labels or attributes.
+fn series_of(metric: &Metric, point: &DataPoint) -> Result<Series, Undecodable> {
     let own = metric
         .name
         .strip_prefix(NAME_PREFIX)
@@ -251,49 +298,11 @@ fn of_point(
             metric.name
         )));
     }
-    let at = |quantile: f64| {
-        let found = point
-            .quantiles
-            .iter()
-            .find(|pair| (pair.quantile - quantile).abs() < f64::EPSILON);
-        found.map(|pair| pair.value)
-    };
-    if !point.sum.is_finite() || point.quantiles.iter().any(|pair| !pair.value.is_finite()) {
-        return Err(undecodable(format!(
-            "aws.metrics: a point of {:?} holds a value that is no number",
-            metric.name
-        )));
-    }
-    let average = if point.count > 0 {
-        point.sum / point.count as f64
-    } else {
-        0.0
-    };
-    let begun = if point.start_time > 0 {
-        point.start_time
-    } else {
-        point.time
-    };
-    Ok(Point {
-        account: account.clone(),
-        region: region.clone(),
-        namespace: SmolStr::new(namespace),
-        name: SmolStr::new(name),
-        dimensions,
-        at_ms: i64::try_from(begun / MS_NANOS).unwrap_or(i64::MAX),
-        count: point.count as f64,
-        sum: point.sum,
-        min: at(0.0).unwrap_or(average),
-        max: at(1.0).unwrap_or(average),
-        percentiles: point
-            .quantiles
-            .iter()
-            .filter(|pair| pair.quantile > 0.0 && pair.quantile < 1.0)
-            .map(|pair| (percentile(pair.quantile), pair.value))
-            .collect(),
-        unit: unit(&metric.unit),
-    })
+    Ok((SmolStr::new(namespace), SmolStr::new(name), dimensions))
 }
+
+/// Namespace, name, dimensions in the order sent.
+type Series = (SmolStr, SmolStr, Vec<(SmolStr, SmolStr)>);
 
 /// The `Dimensions` list's entries; any other attribute is a dimension itself.
 fn pairs_into(key: &str, value: Option<&AnyValue>, dimensions: &mut Vec<(SmolStr, SmolStr)>) {

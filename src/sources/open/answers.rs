@@ -4,11 +4,10 @@
 //! An answer says neither when it was given nor, often, whose it is. Time: the newest it names,
 //! since it cannot be older. Account and region: from ARNs in it, else from the hints.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::told::Told;
-use super::{Object, Opener, Within, text, time};
-use crate::model::{ItemKind, Timestamp, Topic, derive_hex};
+use super::{Object, Opener, Within, text};
+use crate::model::{ItemKind, Timestamp, Topic};
 use crate::sources::{RawInventory, Shape, undecodable};
 
 /// Lists of Describe calls, and the kind of their items.
@@ -72,6 +71,7 @@ const LISTS: &[(&str, Element)] = &[
 const EMPTY_HANDED: &[(&str, &str)] = &[
     ("AttributeValues", "attribute values of the price list"),
     ("PriceList", "the price list"),
+    ("Columns", "the columns of a table"),
     ("checks", "the list of Trusted Advisor's checks"),
 ];
 
@@ -181,6 +181,7 @@ impl Opener {
         }
         for reservation in list(answer, "Reservations") {
             let owner = reservation.get("OwnerId").and_then(Value::as_str);
+            let owner = owner.filter(|owner| !owner.is_empty());
             let instances = reservation.get("Instances").and_then(Value::as_array);
             for item in instances.into_iter().flatten() {
                 self.item(ItemKind::Instance, item, owner, within);
@@ -194,7 +195,10 @@ impl Opener {
     fn item(&mut self, kind: ItemKind, item: &Value, owner: Option<&str>, within: &Within) {
         let what = Shape::ApiAnswer;
         let raw = item.to_string();
-        let said = |name: &str| item.get(name).and_then(Value::as_str);
+        let said = |name: &str| {
+            let text = item.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty())
+        };
         let arn = [
             "AutoScalingGroupARN",
             "LoadBalancerArn",
@@ -229,344 +233,6 @@ impl Opener {
         let payload = serde_json::to_vec(&record).unwrap_or_default();
         self.record(what, Topic::AwsInventory, payload, raw.as_bytes());
     }
-
-    fn described_alarm(&mut self, alarm: &Object, raw: &[u8], within: &Within) {
-        let arn = text(alarm, "AlarmArn");
-        let place = within.clone().from_arn(arn);
-        let said = |name: &str| alarm.get(name).cloned().unwrap_or_default();
-        let times = [
-            "StateUpdatedTimestamp",
-            "StateTransitionedTimestamp",
-            "AlarmConfigurationUpdatedTimestamp",
-        ];
-        let changed = times
-            .iter()
-            .find_map(|name| alarm.get(*name).and_then(time));
-        let told = Told {
-            source: "aws.cloudwatch",
-            detail_type: "CloudWatch Alarm State Change",
-            account: place.hints.account.as_deref().unwrap_or_default(),
-            region: place.hints.region.as_deref().unwrap_or("global"),
-            at: changed.or(within.hints.at),
-            resources: arn.map(str::to_owned).into_iter().collect(),
-            detail: json!({
-                "alarmName": said("AlarmName"),
-                "state": {
-                    "value": said("StateValue"),
-                    "reason": said("StateReason"),
-                    "reasonData": said("StateReasonData"),
-                    "timestamp": said("StateUpdatedTimestamp"),
-                },
-                "configuration": alarm,
-            }),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    /// What AWS itself would change: Compute Optimizer, Cost Optimization Hub, Cost Explorer.
-    fn advice(
-        &mut self,
-        source: &str,
-        advice: &Object,
-        answer: &Object,
-        raw: &[u8],
-        within: &Within,
-    ) {
-        let arn = [
-            "resourceArn",
-            "instanceArn",
-            "volumeArn",
-            "autoScalingGroupArn",
-        ]
-        .into_iter()
-        .find_map(|name| text(advice, name));
-        let place = within.clone().from_arn(arn);
-        let current = advice.get("CurrentInstance").and_then(Value::as_object);
-        let id = arn
-            .or_else(|| text(advice, "resourceId"))
-            .or_else(|| current.and_then(|current| text(current, "ResourceId")));
-        let account = text(advice, "accountId").or_else(|| text(advice, "AccountId"));
-        let made = answer
-            .get("Metadata")
-            .and_then(|metadata| metadata.get("GenerationTimestamp"));
-        let told = Told {
-            source,
-            detail_type: "AWS Recommendation",
-            account: account
-                .or(place.hints.account.as_deref())
-                .unwrap_or_default(),
-            region: text(advice, "region")
-                .or(place.hints.region.as_deref())
-                .unwrap_or("global"),
-            // An answer without any time is of no particular time.
-            at: made
-                .and_then(time)
-                .or_else(|| newest_in(&Value::Object(advice.clone())))
-                .or(within.hints.at)
-                .or(Some(Timestamp::default())),
-            resources: id.map(str::to_owned).into_iter().collect(),
-            detail: Value::Object(advice.clone()),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    /// The older Support API: a check with the resources it flags.
-    fn check_result(&mut self, result: &Object, raw: &[u8], within: &Within) {
-        let check = text(result, "checkId").unwrap_or_default();
-        let at = result.get("timestamp").and_then(time);
-        let before = self.parts.len();
-        for flagged in list(result, "flaggedResources") {
-            let Some(flagged) = flagged.as_object() else {
-                continue;
-            };
-            let columns = list(flagged, "metadata").filter_map(Value::as_str);
-            let named = columns.clone().find(|column| {
-                column.starts_with("arn:") || crate::sources::subject::kind_of_id(column).is_some()
-            });
-            let id = named.or_else(|| text(flagged, "resourceId"));
-            let status = text(flagged, "status");
-            self.advised(check, id, status, (at, flagged), raw, within);
-        }
-        if self.parts.len() == before {
-            let status = text(result, "status");
-            self.advised(check, None, status, (at, result), raw, within);
-        }
-    }
-
-    /// The newer Trusted Advisor API: a recommendation, or one of its resources.
-    fn trusted_advisor(&mut self, one: &Object, raw: &[u8], within: &Within) {
-        let arn = text(one, "arn");
-        let place = within
-            .clone()
-            .from_arn(arn.filter(|arn| !arn.contains(":::")));
-        let check = text(one, "name")
-            .or_else(|| text(one, "recommendationArn"))
-            .or(arn)
-            .unwrap_or("unnamed check");
-        let id = text(one, "awsResourceId").or_else(|| text(one, "id"));
-        let at = one.get("lastUpdatedAt").and_then(time);
-        let at = at.or_else(|| newest_in(&Value::Object(one.clone())));
-        self.advised(check, id, text(one, "status"), (at, one), raw, &place);
-    }
-
-    fn advised(
-        &mut self,
-        check: &str,
-        id: Option<&str>,
-        status: Option<&str>,
-        (at, said): (Option<Timestamp>, &Object),
-        raw: &[u8],
-        within: &Within,
-    ) {
-        let region = text(said, "region").or_else(|| text(said, "regionCode"));
-        let told = Told {
-            source: "aws.trustedadvisor",
-            detail_type: "Trusted Advisor Check Item Refresh Notification",
-            account: text(said, "accountId")
-                .or(within.hints.account.as_deref())
-                .unwrap_or_default(),
-            region: region
-                .or(within.hints.region.as_deref())
-                .unwrap_or("us-east-1"),
-            at: at.or(within.hints.at).or(Some(Timestamp::default())),
-            resources: Vec::new(),
-            detail: json!({
-                "check-name": check,
-                "status": status,
-                "resource_id": id.unwrap_or_default(),
-                "uuid": derive_hex(&[check, id.unwrap_or_default()]),
-                "check-item-detail": said,
-            }),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    /// An event, its details, or an entity it affects.
-    fn health(&mut self, each: &Object, raw: &[u8], within: &Within) {
-        let event = each.get("event").and_then(Value::as_object).unwrap_or(each);
-        let arn = text(event, "arn").or_else(|| text(event, "eventArn"));
-        let region = text(event, "region").or_else(|| arn?.split(':').nth(3));
-        let entity = text(event, "entityValue").is_some().then(|| {
-            json!([{ "entityValue": event.get("entityValue"), "status": event.get("statusCode"), "tags": event.get("tags") }])
-        });
-        let said = |name: &str| event.get(name).cloned().unwrap_or_default();
-        let described = each
-            .get("eventDescription")
-            .and_then(|described| described.get("latestDescription"));
-        let description =
-            described.map(|text| json!([{ "language": "en_US", "latestDescription": text }]));
-        let told = Told {
-            source: "aws.health",
-            detail_type: "AWS Health Event",
-            account: text(event, "awsAccountId")
-                .or(within.hints.account.as_deref())
-                .unwrap_or_default(),
-            region: region
-                .filter(|region| !region.is_empty())
-                .unwrap_or("global"),
-            at: ["lastUpdatedTime", "startTime"]
-                .into_iter()
-                .find_map(|name| event.get(name).and_then(time))
-                .or(within.hints.at),
-            resources: text(event, "entityArn")
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
-            detail: json!({
-                "eventArn": arn,
-                "service": said("service"),
-                "eventTypeCode": said("eventTypeCode"),
-                "eventTypeCategory": said("eventTypeCategory"),
-                "statusCode": said("statusCode"),
-                "startTime": said("startTime"),
-                "endTime": said("endTime"),
-                "lastUpdatedTime": said("lastUpdatedTime"),
-                "eventDescription": description.unwrap_or_default(),
-                "affectedEntities": entity.unwrap_or_default(),
-            }),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    /// Use and coverage of reservations and savings plans over one period.
-    fn commitment(&mut self, each: &Object, raw: &[u8], within: &Within) {
-        let period = each.get("TimePeriod");
-        let at = ["End", "Start"]
-            .into_iter()
-            .find_map(|end| period?.get(end).and_then(time));
-        let told = Told {
-            source: "aws.ce",
-            detail_type: "Commitment Report",
-            account: within.hints.account.as_deref().unwrap_or_default(),
-            region: "global",
-            at: at.or(within.hints.at),
-            resources: Vec::new(),
-            detail: Value::Object(each.clone()),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    fn compliance(&mut self, each: &Object, raw: &[u8], within: &Within) {
-        let counted = each.get("ComplianceSummary");
-        let at = counted.and_then(|counted| counted.get("ComplianceSummaryTimestamp"));
-        let told = Told {
-            source: "aws.config",
-            detail_type: "Config Rules Compliance Change",
-            account: within.hints.account.as_deref().unwrap_or_default(),
-            region: within.hints.region.as_deref().unwrap_or("global"),
-            at: at.and_then(time).or(within.hints.at),
-            resources: Vec::new(),
-            detail: json!({
-                "resourceType": "AWS::Config::ComplianceSummary",
-                "resourceId": text(each, "ResourceType").unwrap_or("all"),
-                "complianceSummary": counted,
-            }),
-        };
-        self.told(Shape::ApiAnswer, &told, raw);
-    }
-
-    fn metric_data(&mut self, answer: &Object, raw: &[u8], within: &Within) {
-        let before = self.parts.len();
-        for result in list(answer, "MetricDataResults").filter_map(Value::as_object) {
-            let label = text(result, "Label").or_else(|| text(result, "Id"));
-            let times: Vec<&Value> = list(result, "Timestamps").collect();
-            let values: Vec<&Value> = list(result, "Values").collect();
-            if times.len() != values.len() {
-                let reason = format!(
-                    "GetMetricData: {} timestamps and {} values of {label:?}",
-                    times.len(),
-                    values.len()
-                );
-                self.refuse(Shape::ApiAnswer, raw, undecodable(reason));
-                continue;
-            }
-            for (at, value) in times.into_iter().zip(values) {
-                let value = value.as_f64();
-                let statistics = value
-                    .map(|value| json!({ "count": 1.0, "sum": value, "min": value, "max": value }));
-                self.point(label, at, statistics, "None", raw, within);
-            }
-        }
-        if self.parts.len() == before {
-            self.ignore(Shape::ApiAnswer, raw, "GetMetricData without points");
-        }
-    }
-
-    fn metric_statistics(&mut self, answer: &Object, raw: &[u8], within: &Within) {
-        let before = self.parts.len();
-        let label = text(answer, "Label");
-        for point in list(answer, "Datapoints") {
-            let number = |name: &str| point.get(name).and_then(Value::as_f64);
-            let at = point.get("Timestamp").cloned().unwrap_or_default();
-            let unit = point.get("Unit").and_then(Value::as_str).unwrap_or("None");
-            let percentiles = point.get("ExtendedStatistics").and_then(Value::as_object);
-            let count = number("SampleCount").unwrap_or(1.0);
-            let average = number("Average").or_else(|| number("Sum").map(|sum| sum / count));
-            let any = average
-                .or_else(|| number("Maximum"))
-                .or_else(|| number("Minimum"));
-            if let Some(any) = any {
-                let statistics = json!({
-                    "count": count,
-                    "sum": number("Sum").unwrap_or(any * count),
-                    "min": number("Minimum").unwrap_or(any),
-                    "max": number("Maximum").unwrap_or(any),
-                });
-                self.point(label, &at, Some(statistics), unit, raw, within);
-            }
-            // A percentile is no average of its metric: it goes by a name of its own.
-            for (name, value) in percentiles.into_iter().flatten() {
-                let value = value.as_f64();
-                let statistics = value
-                    .map(|value| json!({ "count": 1.0, "sum": value, "min": value, "max": value }));
-                let own = format!("{}.{name}", label.unwrap_or("metric"));
-                self.point(Some(&own), &at, statistics, unit, raw, within);
-            }
-        }
-        if self.parts.len() == before {
-            self.ignore(Shape::ApiAnswer, raw, "GetMetricStatistics without points");
-        }
-    }
-
-    fn point(
-        &mut self,
-        label: Option<&str>,
-        at: &Value,
-        statistics: Option<Value>,
-        unit: &str,
-        raw: &[u8],
-        within: &Within,
-    ) {
-        let hints = &within.hints;
-        let missing = if hints.account.is_none() {
-            Some("no account; send it with one")
-        } else if statistics.is_none() {
-            Some("a value that is no number")
-        } else {
-            None
-        };
-        let (Some(at), None) = (time(at), missing) else {
-            let reason = format!("metric answer: it has {}", missing.unwrap_or("no time"));
-            return self.refuse(Shape::ApiAnswer, raw, undecodable(reason));
-        };
-        let dimensions: Object = hints
-            .dimensions
-            .iter()
-            .map(|(name, value)| (name.clone(), value.as_str().into()))
-            .collect();
-        let point = json!({
-            "account_id": hints.account,
-            "region": hints.region.as_deref().unwrap_or("global"),
-            "namespace": hints.namespace.as_deref().unwrap_or("Answer"),
-            "metric_name": hints.name.as_deref().or(label).unwrap_or("metric"),
-            "dimensions": dimensions,
-            "timestamp": at.ms(),
-            "value": statistics,
-            "unit": unit,
-        });
-        let payload = point.to_string().into_bytes();
-        self.record(Shape::ApiAnswer, Topic::AwsMetrics, payload, raw);
-    }
 }
 
 fn inventory(answer: &Object) -> bool {
@@ -579,7 +245,7 @@ fn inventory(answer: &Object) -> bool {
     })
 }
 
-fn list<'v>(
+pub(super) fn list<'v>(
     object: &'v Object,
     name: &str,
 ) -> std::iter::Flatten<std::option::IntoIter<&'v Vec<Value>>> {
@@ -591,7 +257,7 @@ fn list<'v>(
 }
 
 /// The newest time anywhere in the value; `None` when it names none.
-fn newest_in(value: &Value) -> Option<Timestamp> {
+pub(super) fn newest_in(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) if text.len() >= "2026-01-31T12:00".len() && text.contains(':') => {
             Timestamp::parse(text).ok()

@@ -25,7 +25,9 @@ impl Opener {
             self.guard_duty(object, raw, within);
         } else if has("awsAccountId") && has("findingArn") {
             self.inspector(object, raw, within);
-        } else if has("eventName") && has("eventSource") && has("userIdentity") {
+        } else if has("eventName") && has("eventSource") && has("userIdentity")
+            || has("eventVersion") && has("insightDetails")
+        {
             self.cloudtrail(object, raw, within);
         } else if has("tests") && has("rule") && has("log_types") {
             self.ignore(Shape::Detection, raw, "tests of a detection rule");
@@ -253,15 +255,23 @@ impl Opener {
     fn cloudtrail(&mut self, record: &Object, raw: &[u8], within: &Within) {
         let identity = record.get("userIdentity").and_then(Value::as_object);
         let of_caller = identity.and_then(|identity| text(identity, "accountId"));
-        let service = text(record, "eventSource").unwrap_or_default();
+        let mut detail = record.clone();
+        // An insight is about calls of one name, which it keeps a level deeper.
+        let insight = record.get("insightDetails").and_then(Value::as_object);
+        for name in ["eventName", "eventSource"] {
+            if let (None, Some(value)) = (record.get(name), insight.and_then(|own| own.get(name))) {
+                detail.insert(name.into(), value.clone());
+            }
+        }
+        let service = text(&detail, "eventSource").unwrap_or_default().to_owned();
         let service = service.split('.').next().unwrap_or_default();
         let source = format!("aws.{service}");
         let detail_type = match text(record, "eventType") {
             Some("AwsConsoleSignIn") => "AWS Console Sign In via CloudTrail",
+            _ if insight.is_some() => "AWS Insight via CloudTrail",
             Some("AwsServiceEvent") => "AWS Service Event via CloudTrail",
             _ => "AWS API Call via CloudTrail",
         };
-        let mut detail = record.clone();
         if text(record, "eventID").is_none() {
             // Version 1.00 had no ids.
             let whole = Value::Object(record.clone()).to_string();
@@ -277,7 +287,11 @@ impl Opener {
             region: text(record, "awsRegion")
                 .or(within.hints.region.as_deref())
                 .unwrap_or("global"),
-            at: record.get("eventTime").and_then(time).or(within.hints.at),
+            // Log shippers move the time into a field of their own.
+            at: ["eventTime", "@timestamp"]
+                .into_iter()
+                .find_map(|name| record.get(name).and_then(time))
+                .or(within.hints.at),
             resources: Vec::new(),
             detail: Value::Object(detail),
         };

@@ -23,6 +23,10 @@ struct Probe<'a> {
 
 /// Whether the text begins with an object of a metric stream.
 pub(super) fn is_stream(text: &str) -> bool {
+    // An array would be read as the fields in their order.
+    if !text.starts_with('{') {
+        return false;
+    }
     let first = serde_json::Deserializer::from_str(text)
         .into_iter::<Probe<'_>>()
         .next();

@@ -7,18 +7,22 @@
 //! rule reads one form; bytes that stand in a topic's own form already are kept as they are.
 //! Nothing is dropped: what is not a record is given with the reason.
 
+mod advice;
 mod answers;
 mod carriers;
 mod costs;
 mod facts;
+mod measured;
 mod metrics;
+mod packing;
 mod told;
-
-use std::io::Read as _;
 
 use serde_json::{Map, Value};
 
+use packing::Packing;
+
 use super::otlp::is_binary;
+use super::subject::check_name;
 use super::{Decoded, PAYLOAD_BYTES_MAX, Shape, decode_own, undecodable};
 use crate::model::{Ignored, Timestamp, Topic, Undecodable};
 
@@ -117,7 +121,7 @@ impl Within {
     /// The wrapping's account and region, where its ARN tells them.
     fn from_arn(mut self, arn: Option<&str>) -> Self {
         let mut parts = arn.unwrap_or_default().split(':').skip(3);
-        let mut next = || parts.next().filter(|part| !part.is_empty());
+        let mut next = || parts.next().filter(|part| check_name("arn", part).is_ok());
         if let Some(region) = next() {
             self.hints.region = Some(region.to_owned());
         }
@@ -189,8 +193,8 @@ impl Opener {
             ));
             return self.refuse(within.carrier.unwrap_or(Shape::Unrecognised), bytes, reason);
         }
-        if bytes.starts_with(&[0x1f, 0x8b]) && !within.unpacked {
-            return self.packed(bytes, within);
+        if let Some(packing) = Packing::of(bytes).filter(|_| !within.unpacked) {
+            return self.packed(packing, bytes, within);
         }
         if is_binary(bytes) {
             return self.otlp(bytes);
@@ -207,22 +211,15 @@ impl Opener {
         }
     }
 
-    fn packed(&mut self, bytes: &[u8], within: &Within) {
-        let mut plain = Vec::new();
-        let limit = UNPACKED_BYTES_MAX as u64 + 1;
-        let read = flate2::bufread::MultiGzDecoder::new(bytes)
-            .take(limit)
-            .read_to_end(&mut plain);
-        let reason = match read {
-            Ok(_) if plain.len() <= UNPACKED_BYTES_MAX => {
+    fn packed(&mut self, packing: Packing, bytes: &[u8], within: &Within) {
+        match packing.undo(bytes) {
+            Ok(plain) => {
                 let mut inside = within.clone();
                 inside.unpacked = true;
-                return self.bytes(&plain, &inside);
+                self.bytes(&plain, &inside);
             }
-            Ok(_) => format!("the part unpacks to more than {UNPACKED_BYTES_MAX} bytes; split it"),
-            Err(error) => format!("the part is no whole gzip: {error}"),
-        };
-        self.refuse(Shape::Unrecognised, bytes, undecodable(reason));
+            Err(reason) => self.refuse(Shape::Unrecognised, bytes, undecodable(reason)),
+        }
     }
 
     /// One JSON value, or several after one another.
@@ -294,7 +291,7 @@ impl Opener {
                 self.ignore(carrier, raw, "a JSON message of no AWS kind");
             }
             _ => {
-                let reason = "JSON of none of AWS's kinds; FORMATS in the README lists them";
+                let reason = "JSON of none of AWS's kinds; the README lists what is read";
                 self.refuse(Shape::Unrecognised, raw, undecodable(reason.into()));
             }
         }

@@ -8,6 +8,7 @@ mod csv;
 mod json;
 mod stem;
 mod summary;
+mod whole;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
@@ -18,7 +19,8 @@ pub use summary::{Counts, Summary};
 use super::PAYLOAD_BYTES_MAX;
 pub use super::Shape;
 use crate::model::{Ignored, Topic, Undecodable};
-use crate::sources::{Fate, Hints, Part, UNPACKED_BYTES_MAX, open};
+use crate::sources::{Fate, Hints, Part, open};
+use whole::{hints, is_detection, read_whole};
 
 /// Bytes of a file looked at to recognise its kind.
 const HEAD_BYTES: u64 = 64 * 1_024;
@@ -266,24 +268,6 @@ fn is_corrupt(error: &io::Error) -> bool {
     )
 }
 
-/// What is known of a file's answers of APIs, which often do not say whose they are.
-fn hints(path: &Path, options: &Options) -> Hints {
-    let series = stem::series(path, options);
-    let text = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    Hints {
-        account: Some(series.account),
-        region: Some(series.region),
-        at: None,
-        namespace: options.namespace.clone().or_else(|| Some("Replay".into())),
-        name: options.name.clone(),
-        dimensions: series
-            .dimensions
-            .into_iter()
-            .map(|(name, value)| (name, text(value)))
-            .collect(),
-    }
-}
-
 /// One record of the file as it lies.
 fn give_whole<E>(path: &Path, sink: &mut Sink<'_, E>) -> Result<(), Stop<E>> {
     let mut bytes = Vec::new();
@@ -336,31 +320,6 @@ fn read_any<E>(
         // Nothing given: the caller gives the file whole.
         Form::None => Ok(()),
     }
-}
-
-/// OpenTelemetry metrics, or a text such as a budget's: opened whole. What is neither is left to
-/// be given as it lies.
-fn read_whole<E>(reader: impl Read, sink: &mut Sink<'_, E>) -> Result<(), Stop<E>> {
-    let mut bytes = Vec::new();
-    reader
-        .take(UNPACKED_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() > UNPACKED_BYTES_MAX {
-        return Ok(());
-    }
-    let known = open(&bytes, &sink.hints)
-        .iter()
-        .any(|part| !matches!(part.fate, Fate::Refused(_)));
-    if known { sink.open(&bytes) } else { Ok(()) }
-}
-
-/// Whether a YAML file is a Sigma rule: it says where to look and what for.
-fn is_detection(text: &[u8]) -> bool {
-    let begins = |name: &[u8]| {
-        text.split(|byte| *byte == b'\n')
-            .any(|line| line.starts_with(name))
-    };
-    begins(b"logsource:") && begins(b"detection:")
 }
 
 /// How a file is cut into records.

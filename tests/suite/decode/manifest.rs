@@ -55,9 +55,10 @@ fn expected(kind: &str) -> Expected {
         // Outside of the product.
         "eventbridge/ecr" => none(&["aws.ecr:"]),
         "eventbridge/ecs" => none(&["aws.ecs:"]),
-        "eventbridge/other" => none(&[""]),
-        "metric-stream-json"
-        | "metric-stream-otlp07"
+        "eventbridge/other" => some(&["OtherEc2"], &[""]),
+        // One of them is a table's columns, not a stream.
+        "metric-stream-json" => some(&["Metric"], &["api-answer: the columns of a table"]),
+        "metric-stream-otlp07"
         | "metric-stream-otlp10"
         | "firehose-http-request"
         | "traces-bitbrains-rnd" => all(&["Metric"]),
@@ -143,6 +144,8 @@ fn every_public_sample_is_decoded_into_its_kind_ignored_by_name_or_put_aside() {
             let fate = summary.take(&record);
             match (&expected, &fate) {
                 (None, Err(_)) => {}
+                // A placeholder of a kind outside of the product is not looked into.
+                (None, Ok(Decoded::Ignored(_))) if kind == "eventbridge/other" => {}
                 (Some(expected), Ok(Decoded::Ignored(Ignored(reason))))
                     if expected
                         .ignored
