@@ -3,6 +3,7 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
+mod exemptions;
 mod load;
 mod problems;
 mod secret;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use exemptions::Exemption;
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
@@ -58,6 +60,8 @@ pub struct Config {
     pub auth: Auth,
     /// What is pushed over HTTP.
     pub ingest: Ingest,
+    /// What is meant to be as it is: findings that are muted.
+    pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
     #[serde(skip)]
     #[schemars(skip)]
@@ -266,6 +270,7 @@ impl Default for Config {
             log: Log::default(),
             auth: Auth::default(),
             ingest: Ingest::default(),
+            exemptions: Vec::new(),
             failpoint: None,
         }
     }

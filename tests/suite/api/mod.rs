@@ -6,4 +6,4 @@ mod letters;
 mod load;
 mod stream;
 mod subjects;
-mod world;
+pub(crate) mod world;
