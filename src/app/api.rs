@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::https::Https;
 use super::view::read_letter;
 use super::{Handle, letters};
 use crate::config::{Config, Role};
 use crate::http::{
-    Access, AgentMemory, AgentRow, CERTIFICATE_BYTES_MAX, Certificates, Credential, DeadLetterRow,
-    DeadLetterStory, Feed, Fetch, FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark,
-    Opened, Pushed, Question, Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer,
-    SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
+    Access, AgentMemory, AgentRow, Certificates, Credential, DeadLetterRow, DeadLetterStory, Feed,
+    FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed, Question,
+    Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status,
+    Stored, Stretch, TaskStatus,
 };
-use crate::model::{AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable};
-use crate::ports::{Clock as _, PortResult, TaskId};
+use crate::model::{
+    AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
+};
+use crate::ports::{Clock as _, Outgoing, PortResult, TaskId};
 use crate::sources::{Decoded, Fate, Hints, decode};
 use crate::telemetry::Metrics;
 
@@ -59,9 +62,13 @@ impl Service for Handle {
         for batch in records.chunks(BATCH_RECORDS) {
             let batch: Vec<_> = batch
                 .iter()
-                .map(|record| {
-                    let key = Some(record.account.as_str()).filter(|key| !key.is_empty());
-                    super::address(record.topic, key, &record.payload, partitions, now_ms)
+                .map(|record| Outgoing {
+                    topic: record.topic,
+                    partition: partition_of(&record.account, partitions),
+                    key: Some(record.account.as_bytes().to_vec()).filter(|key| !key.is_empty()),
+                    payload: Some(record.payload.clone()),
+                    headers: Vec::new(),
+                    timestamp_ms: Some(now_ms),
                 })
                 .collect();
             self.backend.publish(&batch)?;
@@ -206,30 +213,6 @@ pub fn take_apart(bytes: &[u8], known: &Known) -> Vec<Opened> {
         .collect()
 }
 
-/// Gets SNS' certificates and confirms subscriptions, over TLS.
-struct Https;
-
-impl Fetch for Https {
-    fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        /// SNS waits 15 s for an answer.
-        const SECONDS_MAX: u64 = 10;
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(std::time::Duration::from_secs(SECONDS_MAX)))
-            .https_only(true)
-            .max_redirects(0)
-            .build()
-            .into();
-        let failed = |error: ureq::Error| format!("{url}: {error}");
-        let mut answer = agent.get(url).call().map_err(failed)?;
-        answer
-            .body_mut()
-            .with_config()
-            .limit(CERTIFICATE_BYTES_MAX)
-            .read_to_vec()
-            .map_err(failed)
-    }
-}
-
 /// What a record is, and whose.
 pub fn inspect(topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
     Ok(match decode(topic, None, Some(payload))? {
@@ -272,7 +255,7 @@ fn access(config: &Config) -> Access {
         // `Config::problems` refuses what is no hash; such a token lets nobody in.
         access.add(token.blake3.expose(), credential);
     }
-    access.judge_by(Certificates::new(Box::new(Https)));
+    access.judge_by(Certificates::new(Box::new(Https::new())));
     for topic in &config.ingest.sns_topics {
         access.add_topic(topic);
     }

@@ -4,6 +4,7 @@ mod api;
 mod backend;
 #[cfg(feature = "kafka")]
 mod cluster;
+mod https;
 mod insight;
 mod letters;
 mod pulse;

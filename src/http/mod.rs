@@ -268,6 +268,10 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
         Err(problem) => return problem.into_response(),
     };
     request.extensions_mut().insert(credential);
+    if request.uri().path() == ingest::FIREHOSE {
+        // Large, and bounded by itself, in the words of its protocol.
+        return next.run(request).await;
+    }
     let within = Duration::from_secs(REQUEST_SECONDS_MAX);
     match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
@@ -292,6 +296,7 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
         .service
         .metrics()
         .emit(&Signal::HttpRequest { route, status });
+    ingest::counted(&shared, route, &response);
     response
 }
 

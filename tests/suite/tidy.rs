@@ -241,7 +241,10 @@ fn plan_faults(path: &str, text: &str) -> Vec<String> {
     let code = code(text);
     let named = crate_imports(text).iter().any(|import| import == "estate")
         || code.contains("super::estate")
-        || code.contains("estate::");
+        || code
+            .match_indices("estate::")
+            // `typestate::` is another word.
+            .any(|(at, _)| !code[..at].ends_with(char::is_alphanumeric));
     named
         .then(|| format!("{path} names the estate, whose plan it must not know"))
         .into_iter()

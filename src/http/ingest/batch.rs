@@ -28,20 +28,22 @@ pub(super) enum Failed {
     Malformed(String),
 }
 
-/// Reads a body of at most `bytes_max`, and hands each record's bytes to `each`; one whose data is
-/// no base64 as it stood.
+/// Reads a body of at most `bytes_max`, and hands each record's bytes to `each`, until that says
+/// that it wants no more; of a record whose data is no base64, the data as it stood. What stands
+/// beside the records is in `beside`, as far as it was read, even where the rest fails.
 pub(super) fn read(
     reader: impl Read,
     bytes_max: u64,
-    each: &mut dyn FnMut(Result<Vec<u8>, Vec<u8>>),
-) -> Result<Beside, Failed> {
+    beside: &mut Beside,
+    each: &mut dyn FnMut(Result<Vec<u8>, Vec<u8>>) -> bool,
+) -> Result<(), Failed> {
     let mut limited = Limited {
         reader,
         left: bytes_max,
         over: false,
     };
     let mut body = Body {
-        beside: Beside::default(),
+        beside,
         count: 0,
         each,
     };
@@ -51,7 +53,7 @@ pub(super) fn read(
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end());
     drop(deserializer);
-    let (beside, count) = (body.beside, body.count);
+    let count = body.count;
     if limited.over {
         return Err(Failed::TooLarge(format!(
             "the body unpacks to more than {bytes_max} bytes; lower the stream's buffer size"
@@ -62,11 +64,11 @@ pub(super) fn read(
             "more than {RECORDS_MAX} records; lower the stream's buffer size"
         )));
     }
-    match read {
-        Ok(()) if beside.records => Ok(beside),
-        Ok(()) => Err(Failed::Malformed("missing field `records`".into())),
-        Err(error) => Err(Failed::Malformed(error.to_string())),
+    read.map_err(|error| Failed::Malformed(error.to_string()))?;
+    if !beside.records {
+        return Err(Failed::Malformed("missing field `records`".into()));
     }
+    Ok(())
 }
 
 /// A reader that ends with an error where too much was read.
@@ -79,21 +81,19 @@ struct Limited<R> {
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(into)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => {
-                self.over = true;
-                return Err(std::io::Error::other("too large"));
-            }
-        }
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            self.over = true;
+            return Err(std::io::Error::other("too large"));
+        };
+        self.left = left;
         Ok(read)
     }
 }
 
 struct Body<'a> {
-    beside: Beside,
+    beside: &'a mut Beside,
     count: usize,
-    each: &'a mut dyn FnMut(Result<Vec<u8>, Vec<u8>>),
+    each: &'a mut dyn FnMut(Result<Vec<u8>, Vec<u8>>) -> bool,
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Body<'_> {
@@ -153,7 +153,9 @@ impl<'de> Visitor<'de> for Records<'_, '_> {
                 return Err(serde::de::Error::custom("too many records"));
             }
             let decoded = STANDARD.decode(&data);
-            (self.0.each)(decoded.map_err(|_| data.into_bytes()));
+            if !(self.0.each)(decoded.map_err(|_| data.into_bytes())) {
+                return Err(serde::de::Error::custom("no more is wanted"));
+            }
         }
         Ok(())
     }

@@ -5,20 +5,22 @@
 //! record that cannot be read is not a reason to refuse it: it is put onto its topic like any
 //! other, whose home agent puts it aside byte for byte.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{self, Failed};
+use super::batch::{self, Beside, Failed};
 use super::remembered::Seen;
-use super::{Known, Opened, Pushed};
+use super::{Count, Known, Opened, Pushed, as_it_stood, reaches};
 use crate::http::extract::blocking;
 use crate::http::{Credential, Problem, Shared};
-use crate::model::Topic;
+use crate::model::{Timestamp, Topic};
 
 /// Most bytes of a body as it comes. Firehose buffers 64 MiB at most, before base64 and gzip.
 pub(super) const BODY_MAX: usize = 96 * 1_024 * 1_024;
@@ -26,6 +28,14 @@ pub(super) const BODY_MAX: usize = 96 * 1_024 * 1_024;
 pub const DECOMPRESSED_BYTES_MAX: u64 = 96 * 1_024 * 1_024;
 /// Most bytes of records made of one batch: OpenTelemetry grows fivefold in JSON.
 const GATHERED_BYTES_MAX: usize = 384 * 1_024 * 1_024;
+/// Longest a delivery may take, its body included. Firehose waits three minutes for the answer.
+const DELIVERY_SECONDS_MAX: u64 = 160;
+/// Longest the records of a batch may take to be read; compressed records unpack to far more than
+/// the body shows.
+const READING_MS_MAX: i64 = 120_000;
+/// Longest record that is put aside as it stood: a topic takes 2 MiB, headers included. Firehose's
+/// own have 1,000 KiB at most.
+const ASIDE_BYTES_MAX: usize = 2 * 1_024 * 1_024 - 64 * 1_024;
 /// Longest request id taken.
 const ID_BYTES_MAX: usize = 256;
 /// Longest message of a failure, as the protocol has it.
@@ -115,71 +125,54 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     (!value.is_empty()).then_some(value)
 }
 
-pub(super) async fn take(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub(super) async fn take(State(shared): State<Shared>, request: Request) -> Response {
     let service = shared.service.clone();
-    let mut id = text(&headers, "x-amz-firehose-request-id")
+    let mut id = text(request.headers(), "x-amz-firehose-request-id")
         .unwrap_or_default()
         .to_owned();
-    let fate = match deliver(shared, &headers, body, &mut id).await {
-        Ok(()) => (200, None),
-        Err(Refusal { status, message }) => (
-            status,
-            Some(message.chars().take(MESSAGE_CHARS_MAX).collect::<String>()),
-        ),
+    let within = Duration::from_secs(DELIVERY_SECONDS_MAX);
+    let delivered = tokio::time::timeout(within, deliver(shared, request, &mut id)).await;
+    let fate = delivered.unwrap_or_else(|_| Err(Problem::SLOW.into()));
+    let (status, error_message, count) = match fate {
+        Ok(count) => (200, None, Some(count)),
+        Err(Refusal { status, message }) => {
+            let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
+            (status, Some(message), None)
+        }
     };
-    let (status, error_message) = fate;
     let answer = Answer {
         request_id: id,
         timestamp: service.now().ms(),
         error_message,
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, axum::Json(answer)).into_response()
+    let mut answer = (status, axum::Json(answer)).into_response();
+    if let Some(count) = count {
+        answer.extensions_mut().insert(count);
+    }
+    answer
 }
 
-async fn deliver(
-    shared: Shared,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-    id: &mut String,
-) -> Result<(), Refusal> {
+async fn deliver(shared: Shared, request: Request, id: &mut String) -> Result<Count, Refusal> {
+    // The body is not read for who may not send one, nor before there is room for it.
+    let headers = request.headers();
     let key = text(headers, "x-amz-firehose-access-key");
     let credential = shared.access.pushing(headers, key)?;
-    if let Some(version) = text(headers, "x-amz-firehose-protocol-version")
-        && version != "1.0"
-    {
-        let message = format!("protocol version {version:?} is not known; 1.0 is");
-        return Err(refused(400, message));
-    }
-    let packed = match text(headers, header::CONTENT_ENCODING.as_str()) {
-        None | Some("identity") => false,
-        Some("gzip") => true,
-        Some(other) => {
-            let message = format!("content encoding {other:?} is not known; gzip is");
-            return Err(refused(415, message));
-        }
-    };
+    let packed = packed(headers)?;
+    let arn = text(headers, "x-amz-firehose-source-arn").unwrap_or_default();
+    let known = Known::from_arn(arn);
+    let room = shared.delivering.clone().acquire_owned().await;
+    let room = room.map_err(|_| Problem::BUSY)?;
+    let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|error| match error {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             refused(413, format!("the body is over {BODY_MAX} bytes"))
         }
         other => refused(400, other.body_text()),
     })?;
-    let arn = text(headers, "x-amz-firehose-source-arn").unwrap_or_default();
-    let known = Known::from_arn(arn);
-    // A batch may hold a hundred mebibytes: few at a time bound the memory.
-    let permit = shared
-        .delivering
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| Problem::BUSY)?;
-    let named = std::mem::take(id);
+    let named = id.clone();
     let (named, fate) = blocking(move || {
-        let _permit = permit;
+        let _room = room;
         let mut id = named;
         let fate = store(&shared, &credential, known, &body, packed, &mut id);
         (id, fate)
@@ -187,6 +180,25 @@ async fn deliver(
     .await?;
     *id = named;
     fate
+}
+
+/// Whether the body is compressed. Refuses what the protocol does not have.
+fn packed(headers: &HeaderMap) -> Result<bool, Refusal> {
+    if let Some(version) = text(headers, "x-amz-firehose-protocol-version")
+        && version != "1.0"
+    {
+        let message = format!("protocol version {version:?} is not known; 1.0 is");
+        return Err(refused(400, message));
+    }
+    let encoding = text(headers, header::CONTENT_ENCODING.as_str()).unwrap_or("identity");
+    if encoding.eq_ignore_ascii_case("gzip") {
+        Ok(true)
+    } else if encoding.eq_ignore_ascii_case("identity") {
+        Ok(false)
+    } else {
+        let message = format!("content encoding {encoding:?} is not known; gzip is");
+        Err(refused(415, message))
+    }
 }
 
 /// Reads the batch, publishes it, remembers it.
@@ -197,106 +209,142 @@ fn store(
     body: &[u8],
     packed: bool,
     id: &mut String,
-) -> Result<(), Refusal> {
+) -> Result<Count, Refusal> {
+    let repeated = Count {
+        repeated: true,
+        ..Count::default()
+    };
     if shared.remembered.knows(id) {
-        return Ok(());
+        return Ok(repeated);
     }
     let known = Known {
         at: Some(shared.service.now()),
         ..known
     };
-    let (records, own) = gather(shared, credential, &known, body, packed)?;
+    let mut beside = Beside::default();
+    let read = gather(shared, credential, &known, body, packed, &mut beside);
     // The header is the protocol's; recorders and proxies drop it.
     if id.is_empty() {
-        *id = own.unwrap_or_default();
+        *id = beside.id.unwrap_or_default();
     }
+    let gathered = read?;
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         let message = "there is no request id, in header `X-Amz-Firehose-Request-Id` or body";
         return Err(refused(400, message));
     }
     match shared.remembered.begin(id) {
-        Seen::Done => return Ok(()),
+        Seen::Done => return Ok(repeated),
         Seen::UnderWay => return Err(Problem::BUSY.into()),
         Seen::New => {}
     }
-    let fate = shared.service.publish_all(&records);
+    let fate = shared.service.publish_all(&gathered.records);
     shared.remembered.end(id, fate.is_ok());
-    Ok(fate.map_err(Problem::from)?)
+    fate.map_err(Problem::from)?;
+    Ok(gathered.count)
 }
 
-/// Every record of the batch, and the id in its body.
-fn gather(
-    shared: &Shared,
-    credential: &Credential,
-    known: &Known,
+/// Every record of the batch.
+fn gather<'a>(
+    shared: &'a Shared,
+    credential: &'a Credential,
+    known: &'a Known,
     body: &[u8],
     packed: bool,
-) -> Result<(Vec<Pushed>, Option<String>), Refusal> {
-    let account = known.account.clone().unwrap_or_default();
-    let mut gathered = Gathered::default();
-    let mut take = |data: Result<Vec<u8>, Vec<u8>>| match data {
-        Ok(bytes) => {
-            for part in shared.service.open(&bytes, known) {
-                match part {
-                    Opened::Record(record) => gathered.add(record, Some(credential)),
-                    Opened::Refused(_, record) => gathered.put_aside(record, &account),
-                    Opened::Ignored(_) => {}
-                }
-            }
-        }
-        Err(payload) => {
-            let topic = Topic::AwsEvents;
-            let account = account.clone();
-            let record = Pushed {
-                topic,
-                account,
-                payload,
-            };
-            gathered.add(record, None);
-        }
+    beside: &mut Beside,
+) -> Result<Gathered<'a>, Refusal> {
+    let mut gathered = Gathered {
+        shared,
+        credential,
+        known,
+        began: shared.service.now(),
+        records: Vec::new(),
+        bytes: 0,
+        count: Count::default(),
     };
-    let beside = if packed {
+    let mut fault = None;
+    let mut take = |data: Result<Vec<u8>, Vec<u8>>| {
+        fault = gathered.take(data).err();
+        fault.is_none()
+    };
+    let read = if packed {
         let plain = flate2::bufread::MultiGzDecoder::new(body);
-        batch::read(plain, DECOMPRESSED_BYTES_MAX, &mut take)?
+        batch::read(plain, DECOMPRESSED_BYTES_MAX, beside, &mut take)
     } else {
-        batch::read(body, DECOMPRESSED_BYTES_MAX, &mut take)?
+        batch::read(body, DECOMPRESSED_BYTES_MAX, beside, &mut take)
     };
-    if let Some(account) = gathered.outside {
-        return Err(Problem::FORBIDDEN
-            .detail(format!("account {account}"))
-            .into());
+    if let Some(fault) = fault {
+        return Err(fault);
     }
-    if gathered.bytes > GATHERED_BYTES_MAX {
-        let message = "the batch holds too much; lower the stream's buffer size";
-        return Err(refused(413, message));
-    }
-    Ok((gathered.records, beside.id))
+    read?;
+    Ok(gathered)
 }
 
 /// Records of a batch on their way into the log.
-#[derive(Default)]
-struct Gathered {
+struct Gathered<'a> {
+    shared: &'a Shared,
+    credential: &'a Credential,
+    known: &'a Known,
+    began: Timestamp,
     records: Vec<Pushed>,
     bytes: usize,
-    /// An account that the access key does not reach.
-    outside: Option<String>,
+    count: Count,
 }
 
-impl Gathered {
-    fn add(&mut self, record: Pushed, credential: Option<&Credential>) {
-        if credential.is_some_and(|credential| !credential.reaches(&record.account)) {
-            self.outside = Some(record.account);
-            return;
+impl Gathered<'_> {
+    /// Takes one record of the batch: its bytes, or its data where that is no base64.
+    fn take(&mut self, data: Result<Vec<u8>, Vec<u8>>) -> Result<(), Refusal> {
+        let bytes = match data {
+            Ok(bytes) => bytes,
+            Err(data) => return self.aside(Topic::AwsEvents, data),
+        };
+        let mut bad = None;
+        for part in self.shared.service.open(&bytes, self.known) {
+            match part {
+                Opened::Record(record) => {
+                    reaches(self.credential, &record.account)?;
+                    self.count.stored += 1;
+                    self.add(record)?;
+                }
+                Opened::Ignored(_) => self.count.ignored += 1,
+                Opened::Refused(_, part) => bad = bad.or(Some(part.topic)),
+            }
         }
-        self.bytes += record.payload.len();
-        // What is over the bound is refused whole in the end.
-        if self.bytes <= GATHERED_BYTES_MAX {
-            self.records.push(record);
+        if let Some(topic) = bad {
+            self.aside(topic, bytes)?;
         }
+        let spent = self.shared.service.now().ms() - self.began.ms();
+        if spent > READING_MS_MAX {
+            let message = "the batch takes too long to read; lower the stream's buffer size";
+            return Err(refused(413, message));
+        }
+        Ok(())
     }
-    /// Puts what cannot be read into the partition of the stream's account.
-    fn put_aside(&mut self, mut record: Pushed, account: &str) {
-        account.clone_into(&mut record.account);
-        self.add(record, None);
+
+    /// Puts a record that cannot be read, or not all of it, into the partition of the stream's
+    /// account as it stood.
+    fn aside(&mut self, topic: Topic, bytes: Vec<u8>) -> Result<(), Refusal> {
+        if bytes.len() > ASIDE_BYTES_MAX {
+            let message = format!(
+                "a record of {} bytes cannot be read, and {ASIDE_BYTES_MAX} can be put aside",
+                bytes.len()
+            );
+            return Err(refused(413, message));
+        }
+        let account = self.known.account.as_deref().unwrap_or_default();
+        if let Some(record) = as_it_stood(self.shared, self.credential, topic, account, bytes)? {
+            self.count.quarantined += 1;
+            self.add(record)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, record: Pushed) -> Result<(), Refusal> {
+        self.bytes += record.payload.len();
+        if self.bytes > GATHERED_BYTES_MAX {
+            let message = "the batch holds too much; lower the stream's buffer size";
+            return Err(refused(413, message));
+        }
+        self.records.push(record);
+        Ok(())
     }
 }

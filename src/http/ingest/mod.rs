@@ -24,9 +24,14 @@ pub use signature::{CERTIFICATE_BYTES_MAX, Certificates, Fetch};
 
 use super::endpoint::Endpoint;
 use super::extract::blocking;
-use super::{BODY_BYTES_MAX, Credential, Problem, Shared};
+use super::{BODY_BYTES_MAX, Credential, Inspected, Problem, Shared};
 use crate::model::{Timestamp, Topic};
+use crate::telemetry::Signal;
 
+/// Where API destinations of `EventBridge` post.
+const EVENTBRIDGE: &str = "/ingest/eventbridge";
+/// Where `CloudEvents` are posted.
+const CLOUDEVENTS: &str = "/ingest/cloudevents";
 /// Where Firehose posts.
 pub(super) const FIREHOSE: &str = "/ingest/firehose";
 /// Where SNS posts.
@@ -90,6 +95,73 @@ pub(super) struct Taken {
 /// Reasons named in an answer.
 const REASONS_MAX: usize = 20;
 
+/// What became of the records of a push; goes with the answer, for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    stored: u64,
+    ignored: u64,
+    /// Put onto their topics as they stood, to be found among the dead letters.
+    quarantined: u64,
+    /// Whether it had been stored by an earlier attempt.
+    repeated: bool,
+}
+
+/// The road a route belongs to, as metrics name it.
+fn road(route: &str) -> Option<&'static str> {
+    Some(match route {
+        EVENTBRIDGE => "eventbridge",
+        CLOUDEVENTS => "cloudevents",
+        FIREHOSE => "firehose",
+        SNS => "sns",
+        _ => return None,
+    })
+}
+
+/// Tells the metrics what became of a request, if `route` is a road.
+pub(super) fn counted(shared: &Shared, route: &str, answer: &Response) {
+    let Some(road) = road(route) else { return };
+    let count = answer.extensions().get::<Count>().copied();
+    let result = match count {
+        Some(Count { repeated: true, .. }) => "repeated",
+        _ if answer.status().is_success() => "taken",
+        _ => "refused",
+    };
+    let count = count.unwrap_or_default();
+    shared.service.metrics().emit(&Signal::Pushed {
+        road,
+        result,
+        stored: count.stored,
+        ignored: count.ignored,
+        quarantined: count.quarantined,
+    });
+}
+
+/// A record that cannot be read, or not all of it, to be published as it stood: the home agent of
+/// its topic puts it aside byte for byte. Bytes that can be read as they stand, though not in the
+/// way they came, belong to an account like any other record; `None` when they are of no kind of
+/// ours.
+fn as_it_stood(
+    shared: &Shared,
+    credential: &Credential,
+    topic: Topic,
+    account: &str,
+    payload: Vec<u8>,
+) -> Result<Option<Pushed>, Problem> {
+    let account = match shared.service.inspect(topic, &payload) {
+        Err(_) => account.to_owned(),
+        Ok(Inspected::Owned(owner)) => {
+            reaches(credential, &owner)?;
+            owner
+        }
+        Ok(Inspected::Ignored(_)) => return Ok(None),
+    };
+    Ok(Some(Pushed {
+        topic,
+        account,
+        payload,
+    }))
+}
+
 fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     body.map_err(|error| match error {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
@@ -118,14 +190,19 @@ async fn take(
             ..known
         };
         let (mut records, mut ignored) = (Vec::new(), Vec::new());
+        let mut count = Count::default();
         for part in shared.service.open(&bytes, &known) {
             match part {
                 Opened::Record(record) => {
                     reaches(&credential, &record.account)?;
                     records.push(record);
                 }
-                Opened::Ignored(reason) if ignored.len() < REASONS_MAX => ignored.push(reason),
-                Opened::Ignored(_) => {}
+                Opened::Ignored(reason) => {
+                    count.ignored += 1;
+                    if ignored.len() < REASONS_MAX {
+                        ignored.push(reason);
+                    }
+                }
                 Opened::Refused(reason, _) => return Err(Problem::UNDECODABLE.detail(reason)),
             }
         }
@@ -136,7 +213,10 @@ async fn take(
             StatusCode::ACCEPTED
         };
         let stored = records.len();
-        Ok((status, axum::Json(Taken { stored, ignored })).into_response())
+        count.stored = stored as u64;
+        let mut answer = (status, axum::Json(Taken { stored, ignored })).into_response();
+        answer.extensions_mut().insert(count);
+        Ok(answer)
     })
     .await?
 }
@@ -215,7 +295,7 @@ fn binary_event(headers: &HeaderMap, media: &str, body: &[u8]) -> Result<Value, 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let tag = "Ingest";
     vec![
-        Endpoint::post("/ingest/eventbridge", eventbridge)
+        Endpoint::post(EVENTBRIDGE, eventbridge)
             .says(
                 tag,
                 "Takes what an EventBridge API destination posts, and any other JSON of AWS's kinds.",
@@ -224,7 +304,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<Taken>(202, "Every record of it is durable.")
             .answers::<Taken>(200, "It holds nothing of a kind we know; nothing was stored.")
             .refuses(&[400, 403, 413, 415, 422]),
-        Endpoint::post("/ingest/cloudevents", cloud_events)
+        Endpoint::post(CLOUDEVENTS, cloud_events)
             .says(
                 tag,
                 "Takes CloudEvents over HTTP, structured, batched or binary, that carry JSON of AWS's kinds.",
@@ -243,6 +323,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<firehose::Answer>(400, "The request is none of Firehose's.")
             .answers::<firehose::Answer>(401, "The access key does not count.")
             .answers::<firehose::Answer>(403, "The access key does not reach an account in it.")
+            .answers::<firehose::Answer>(408, "The batch took too long.")
             .answers::<firehose::Answer>(413, "The batch is too large.")
             .answers::<firehose::Answer>(415, "The body is packed by something else than gzip.")
             .answers::<firehose::Answer>(500, "The log failed.")

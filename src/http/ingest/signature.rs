@@ -75,7 +75,7 @@ impl Certificates {
         let text = |name: &str| message.get(name).and_then(Value::as_str);
         let forged = |why: &str| Doubt::Forged(why.to_owned());
         let url = text("SigningCertURL").ok_or_else(|| forged("there is no SigningCertURL"))?;
-        if !is_sns(url) || !url.ends_with(".pem") {
+        if !is_certificate(url) {
             return Err(Doubt::Forged(format!(
                 "SigningCertURL {url:?} is not SNS' own"
             )));
@@ -114,6 +114,19 @@ impl Certificates {
         known.insert(url.to_owned(), der.clone());
         Ok(der)
     }
+}
+
+/// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<digits>.pem`. The path matters
+/// as the host does: SNS' API is at the same host, and some of its answers quote what anyone put
+/// there.
+fn is_certificate(url: &str) -> bool {
+    let name = is_sns(url).then(|| url.splitn(4, '/').nth(3)).flatten();
+    let digits = name.and_then(|name| {
+        name.strip_prefix("SimpleNotificationService-")?
+            .strip_suffix(".pem")
+    });
+    let plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    digits.is_some_and(|digits| !digits.is_empty() && plain(digits))
 }
 
 /// `https://sns.<region>.amazonaws.com/…`, or China's.
@@ -159,7 +172,9 @@ fn signed_text(message: &Map<String, Value>) -> Option<String> {
 
 fn from_pem(pem: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(pem).ok()?;
-    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+    let rest = text
+        .trim_start()
+        .strip_prefix("-----BEGIN CERTIFICATE-----")?;
     let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
     let body: String = body.split_whitespace().collect();
     STANDARD.decode(body).ok()
@@ -229,6 +244,33 @@ fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_has_an_address_of_its_own_at_sns() {
+        let host = "https://sns.eu-west-1.amazonaws.com";
+        assert!(is_certificate(&format!(
+            "{host}/SimpleNotificationService-0a1B.pem"
+        )));
+        for other in [
+            "/?Action=GetEndpointAttributes&x=/SimpleNotificationService-0.pem",
+            "/SimpleNotificationService-0.pem?x=.pem",
+            "/SimpleNotificationService-0.pem#.pem",
+            "/a/SimpleNotificationService-0.pem",
+            "/a/../SimpleNotificationService-0.pem",
+            "/SimpleNotificationService-.pem",
+            "/SimpleNotificationService-0",
+            "/other.pem",
+        ] {
+            assert!(!is_certificate(&format!("{host}{other}")), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_inside_other_text_is_none() {
+        let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(from_pem(pem), Some(vec![0, 0, 0]));
+        assert_eq!(from_pem(&[b"<Quoted>", &pem[..]].concat()), None);
+    }
 
     #[test]
     fn only_addresses_of_sns_itself_are_asked_for_a_certificate() {

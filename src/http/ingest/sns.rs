@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::signature::Doubt;
-use super::{Known, Opened, Pushed, reaches, read};
+use super::{Count, Known, Opened, as_it_stood, reaches, read};
 use crate::http::extract::blocking;
 use crate::http::{Problem, Shared};
 
@@ -50,12 +50,14 @@ pub(in crate::http) async fn take(
         .clone()
         .try_acquire_owned()
         .map_err(|_| Problem::BUSY)?;
-    let heard = blocking(move || {
+    let (heard, count) = blocking(move || {
         let _permit = permit;
         hear(&shared, &headers, &message, &body)
     })
     .await??;
-    Ok(axum::Json(heard).into_response())
+    let mut answer = axum::Json(heard).into_response();
+    answer.extensions_mut().insert(count);
+    Ok(answer)
 }
 
 fn hear(
@@ -63,7 +65,7 @@ fn hear(
     headers: &HeaderMap,
     message: &Map<String, Value>,
     body: &[u8],
-) -> Result<Heard, Problem> {
+) -> Result<(Heard, Count), Problem> {
     let text = |name: &str| message.get(name).and_then(Value::as_str);
     let topic = text("TopicArn").ok_or_else(|| Problem::BODY.detail("missing field `TopicArn`"))?;
     let credential = shared.access.topic(headers, topic)?;
@@ -78,29 +80,36 @@ fn hear(
         let url = text("SubscribeURL").unwrap_or_default();
         certificates.confirm(url)?;
         heard.confirmed = true;
-        return Ok(heard);
+        return Ok((heard, Count::default()));
     }
     let known = Known {
         at: Some(shared.service.now()),
         ..Known::from_arn(topic)
     };
     let account = known.account.clone().unwrap_or_default();
-    let mut records = Vec::new();
+    let (mut records, mut bad) = (Vec::new(), None);
+    let mut count = Count::default();
     for part in shared.service.open(body, &known) {
         match part {
             Opened::Record(record) => {
                 reaches(&credential, &record.account)?;
                 records.push(record);
             }
-            Opened::Ignored(reason) => heard.ignored = Some(reason),
-            // Sent again it would be no better: it is put aside.
-            Opened::Refused(_, record) => records.push(Pushed {
-                account: account.clone(),
-                ..record
-            }),
+            Opened::Ignored(reason) => {
+                count.ignored += 1;
+                heard.ignored = Some(reason);
+            }
+            Opened::Refused(_, part) => bad = bad.or(Some(part.topic)),
         }
     }
-    shared.service.publish_all(&records)?;
+    count.stored = records.len() as u64;
     heard.stored = records.len();
-    Ok(heard)
+    if let Some(topic) = bad {
+        // Sent again it would be no better: the message is put aside as it came.
+        let aside = as_it_stood(shared, &credential, topic, &account, body.to_vec())?;
+        count.quarantined = u64::from(aside.is_some());
+        records.extend(aside);
+    }
+    shared.service.publish_all(&records)?;
+    Ok((heard, count))
 }

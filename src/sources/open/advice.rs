@@ -13,7 +13,7 @@ use crate::sources::subject::kind_of_id;
 impl Opener {
     pub(super) fn described_alarm(&mut self, alarm: &Object, raw: &[u8], within: &Within) {
         let arn = text(alarm, "AlarmArn");
-        let place = within.clone().from_arn(arn);
+        let place = within.clone().told_by_arn(arn);
         let said = |name: &str| alarm.get(name).cloned().unwrap_or_default();
         let times = [
             "StateUpdatedTimestamp",
@@ -61,7 +61,7 @@ impl Opener {
         ]
         .into_iter()
         .find_map(|name| text(advice, name));
-        let place = within.clone().from_arn(arn);
+        let place = within.clone().told_by_arn(arn);
         let current = advice.get("CurrentInstance").and_then(Value::as_object);
         let id = arn
             .or_else(|| text(advice, "resourceId"))
@@ -119,7 +119,7 @@ impl Opener {
         let arn = text(one, "arn");
         let place = within
             .clone()
-            .from_arn(arn.filter(|arn| !arn.contains(":::")));
+            .told_by_arn(arn.filter(|arn| !arn.contains(":::")));
         let check = text(one, "name")
             .or_else(|| text(one, "recommendationArn"))
             .or(arn)

@@ -207,7 +207,7 @@ impl Opener {
         ]
         .into_iter()
         .find_map(said);
-        let place = within.clone().from_arn(arn);
+        let place = within.clone().told_by_arn(arn);
         let account = owner.or_else(|| said("OwnerId")).map(str::to_owned);
         let Some(account) = account.or(place.hints.account) else {
             let reason = format!(

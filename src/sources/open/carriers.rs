@@ -46,12 +46,12 @@ impl Opener {
         } else if let (Some(body), Some(_)) = (text(object, "body"), text(object, "messageId")) {
             let arn = text(object, "eventSourceARN");
             let sent = of("attributes").and_then(|own| own.get("SentTimestamp"));
-            let inside = within.deeper(Shape::Sqs).from_arn(arn);
+            let inside = within.deeper(Shape::Sqs).told_by_arn(arn);
             self.bytes(body.as_bytes(), &inside.at(sent.and_then(time)));
         } else if let Some(kinesis) = of("kinesis") {
             let arn = text(object, "eventSourceARN");
             let came = kinesis.get("approximateArrivalTimestamp");
-            let inside = within.deeper(Shape::Kinesis).from_arn(arn);
+            let inside = within.deeper(Shape::Kinesis).told_by_arn(arn);
             self.data(kinesis, raw, &inside.at(came.and_then(time)));
         } else if let Some(logs) = of("awslogs") {
             self.data(logs, raw, &within.deeper(Shape::LogsSubscription));
@@ -63,7 +63,9 @@ impl Opener {
             self.ignore(Shape::S3Notification, raw, name);
         } else if let (Some(_), Some(body)) = (object.get("headers"), text(object, "body")) {
             // A request as it was recorded.
-            self.bytes(body.as_bytes(), within);
+            let mut inside = within.clone();
+            inside.depth += 1;
+            self.bytes(body.as_bytes(), &inside);
         } else if object.contains_key("specversion") && object.contains_key("type") {
             self.cloud_event(object, raw, within);
         } else {
@@ -79,7 +81,10 @@ impl Opener {
         }
         for record in records {
             let raw = record.to_string();
-            self.value(record.clone(), raw.as_bytes(), within);
+            // Lists inside lists are no more than a deeper wrapping.
+            let mut inside = within.clone();
+            inside.depth += usize::from(record.get("Records").is_some());
+            self.value(record.clone(), raw.as_bytes(), &inside);
         }
     }
 
@@ -103,7 +108,7 @@ impl Opener {
                 continue;
             };
             let own = record.get("approximateArrivalTimestamp").and_then(time);
-            let inside = within.deeper(what).from_arn(arn).at(own.or(came));
+            let inside = within.deeper(what).told_by_arn(arn).at(own.or(came));
             self.data(record, raw.as_bytes(), &inside);
         }
     }
@@ -137,7 +142,7 @@ impl Opener {
         let sent = sns.get("Timestamp").and_then(time);
         let inside = within
             .deeper(Shape::Sns)
-            .from_arn(text(sns, "TopicArn"))
+            .told_by_arn(text(sns, "TopicArn"))
             .at(sent);
         self.bytes(message.as_bytes(), &inside);
     }

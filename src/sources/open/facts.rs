@@ -40,7 +40,7 @@ impl Opener {
     fn alarm_sns(&mut self, alarm: &Object, raw: &[u8], within: &Within) {
         let what = Shape::AlarmSns;
         let arn = text(alarm, "AlarmArn");
-        let place = within.clone().from_arn(arn);
+        let place = within.clone().told_by_arn(arn);
         let said = |name: &str| alarm.get(name).cloned().unwrap_or_default();
         let mut configuration = Object::new();
         configuration.insert("description".into(), said("AlarmDescription"));
@@ -86,7 +86,7 @@ impl Opener {
         });
         // An ARN may be padded: `us-east-1: 444455556666`.
         let arn = arn.map(|arn| arn.replace(": ", ":"));
-        let place = within.clone().from_arn(arn.as_deref());
+        let place = within.clone().told_by_arn(arn.as_deref());
         let account = text(call, "accountId").or_else(|| text(call, "account"));
         let region = text(call, "region");
         let told = Told {
@@ -125,7 +125,7 @@ impl Opener {
             // A schedule says that it is time, nothing of any resource.
             return self.ignore(what, raw, kind);
         };
-        let place = within.clone().from_arn(text(call, "configRuleArn"));
+        let place = within.clone().told_by_arn(text(call, "configRuleArn"));
         let told_at = ["configurationItemCaptureTime", "notificationCreationTime"]
             .into_iter()
             .find_map(|name| item.get(name).or_else(|| invoking.get(name)).and_then(time));
@@ -158,7 +158,7 @@ impl Opener {
         if let Some(value) = detail.remove("dimensionalValue") {
             detail.insert("dimensionValue".into(), value);
         }
-        let place = within.clone().from_arn(text(&detail, "monitorArn"));
+        let place = within.clone().told_by_arn(text(&detail, "monitorArn"));
         let ends = ["anomalyEndDate", "anomalyStartDate"]
             .into_iter()
             .find_map(|name| detail.get(name).and_then(time));
@@ -185,7 +185,7 @@ impl Opener {
             let first = finding.get("Resources")?.as_array()?.first()?;
             first.get(name)?.as_str()
         };
-        let place = within.clone().from_arn(text(finding, "ProductArn"));
+        let place = within.clone().told_by_arn(text(finding, "ProductArn"));
         let region = text(finding, "Region").or_else(|| resource("Region"));
         let told = Told {
             source: "aws.securityhub",
@@ -234,7 +234,7 @@ impl Opener {
     }
 
     pub(super) fn inspector(&mut self, finding: &Object, raw: &[u8], within: &Within) {
-        let place = within.clone().from_arn(text(finding, "findingArn"));
+        let place = within.clone().told_by_arn(text(finding, "findingArn"));
         let told = Told {
             source: "aws.inspector2",
             detail_type: "Inspector2 Finding",

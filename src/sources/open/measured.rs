@@ -27,7 +27,7 @@ impl Opener {
                 let value = value.as_f64();
                 let statistics = value
                     .map(|value| json!({ "count": 1.0, "sum": value, "min": value, "max": value }));
-                self.point(label, at, statistics, "None", raw, within);
+                self.point(label, at, statistics.as_ref(), "None", raw, within);
             }
         }
         if self.parts.len() == before {
@@ -55,7 +55,7 @@ impl Opener {
                     "min": number("Minimum").unwrap_or(any),
                     "max": number("Maximum").unwrap_or(any),
                 });
-                self.point(label, &at, Some(statistics), unit, raw, within);
+                self.point(label, &at, Some(&statistics), unit, raw, within);
             }
             // A percentile is no average of its metric: it goes by a name of its own.
             for (name, value) in percentiles.into_iter().flatten() {
@@ -63,7 +63,7 @@ impl Opener {
                 let statistics = value
                     .map(|value| json!({ "count": 1.0, "sum": value, "min": value, "max": value }));
                 let own = format!("{}.{name}", label.unwrap_or("metric"));
-                self.point(Some(&own), &at, statistics, unit, raw, within);
+                self.point(Some(&own), &at, statistics.as_ref(), unit, raw, within);
             }
         }
         if self.parts.len() == before {
@@ -75,7 +75,7 @@ impl Opener {
         &mut self,
         label: Option<&str>,
         at: &Value,
-        statistics: Option<Value>,
+        statistics: Option<&Value>,
         unit: &str,
         raw: &[u8],
         within: &Within,

@@ -119,7 +119,7 @@ impl Within {
         }
     }
     /// The wrapping's account and region, where its ARN tells them.
-    fn from_arn(mut self, arn: Option<&str>) -> Self {
+    fn told_by_arn(mut self, arn: Option<&str>) -> Self {
         let mut parts = arn.unwrap_or_default().split(':').skip(3);
         let mut next = || parts.next().filter(|part| check_name("arn", part).is_ok());
         if let Some(region) = next() {

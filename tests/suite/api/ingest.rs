@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use skyherd::http::{Access, Certificates, Credential, Fetch};
+use skyherd::http::{Access, Certificates, Credential, Fetch, Service as _};
 use skyherd::model::{AgentName, FactBody, Message, Topic};
 use skyherd::sources::{Decoded, decode};
 
@@ -158,6 +158,14 @@ fn a_delivery_told_again_is_answered_again_and_stored_once() {
         );
     }
     assert_eq!(points(&stored(&world, Topic::AwsMetrics)), 1);
+    assert_eq!(
+        counted(&world),
+        [
+            r#"records_total{result="stored",road="firehose"} 1"#,
+            r#"requests_total{result="repeated",road="firehose"} 2"#,
+            r#"requests_total{result="taken",road="firehose"} 1"#,
+        ]
+    );
     // The same body under another id is another request.
     assert_eq!(deliver(&world, "r-2", &[], &body).0, 200);
     assert_eq!(points(&stored(&world, Topic::AwsMetrics)), 2);
@@ -201,6 +209,7 @@ fn a_request_that_is_none_of_firehoses_is_refused_in_its_own_words() {
     ]);
     let no_id: &[(&str, &str)] = &[("x-amz-firehose-request-id", "")];
     let nameless = br#"{"timestamp":1,"records":[]}"#;
+    let named = br#"{"requestId":"r-1","timestamp":1,"records":[{}]}"#;
     for (more, body, status) in [
         (
             &[("x-amz-firehose-protocol-version", "2.0")][..],
@@ -214,9 +223,12 @@ fn a_request_that_is_none_of_firehoses_is_refused_in_its_own_words() {
         (&[], b"no json", 400),
         (&[], br#"{"records":[{}]}"#, 400),
         (no_id, nameless, 400),
+        (no_id, named, 400),
     ] {
         let (got, answer) = deliver(&world, "r-1", more, body);
         assert_eq!(got, status, "{more:?}: {answer}");
+        let id = if body == nameless { "" } else { "r-1" };
+        assert_eq!(answer["requestId"], id, "{more:?}: {answer}");
         assert!(
             answer["errorMessage"]
                 .as_str()
@@ -230,24 +242,124 @@ fn a_request_that_is_none_of_firehoses_is_refused_in_its_own_words() {
     assert_eq!(points(&stored(&world, Topic::AwsMetrics)), 1);
 }
 
-#[test]
-fn a_record_that_cannot_be_read_is_put_aside_byte_for_byte_and_fails_nobody() {
-    let world = World::open();
-    let poison: [&[u8]; 3] = [b"not for us", b"{\"metric_name\": \"half", &[1, 2, 3, 0xff]];
-    let mut records: Vec<Vec<u8>> = poison.iter().map(|bytes| bytes.to_vec()).collect();
-    records.insert(1, point(ACCOUNT, "vol-1").to_string().into_bytes());
-    let (status, answer) = deliver(&world, "r-1", &[], &delivery("r-1", &records));
-    assert_eq!(status, 200, "{answer}");
-    let letters = await_until("the letters", DEADLINE, || {
-        let letters: Vec<_> = stored(&world, Topic::DeadLetters)
+/// Waits for this many dead letters.
+fn letters(world: &World, count: usize) -> Vec<Vec<u8>> {
+    await_until("the letters", DEADLINE, || {
+        let letters: Vec<_> = stored(world, Topic::DeadLetters)
             .into_values()
             .flatten()
             .collect();
-        (letters.len() == poison.len()).then_some(letters)
-    });
+        (letters.len() >= count).then_some(letters)
+    })
+}
+
+/// The metrics of pushes that are not 0, without their common prefix.
+fn counted(world: &World) -> Vec<String> {
+    let text = world.handle.metrics().render();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("skyherd_push_"))
+        .filter(|line| !line.ends_with(" 0"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_put_aside_byte_for_byte_and_fails_nobody() {
+    let world = World::open();
+    let half = format!("{}\n{{\"metric_name\": \"half\n", point(ACCOUNT, "vol-2"));
+    let long = vec![b'x'; 1_024 * 1_024 + 1];
+    let poison: [&[u8]; 7] = [
+        b"not for us\n",
+        b" {\"metric_name\": \"half\n\n",
+        &[1, 2, 3, 0xff],
+        &[0x1f, 0x8b, 1],
+        b"",
+        // What of it can be read is stored all the same.
+        half.as_bytes(),
+        // More than a record may have, less than a topic takes.
+        &long,
+    ];
+    let mut records: Vec<Vec<u8>> = poison.iter().map(|bytes| bytes.to_vec()).collect();
+    records.insert(1, point(ACCOUNT, "vol-1").to_string().into_bytes());
+    let mut body: Value = serde_json::from_slice(&delivery("r-1", &records)).unwrap();
+    let no_base64 = "{no base64}";
+    body["records"][0] = json!({ "data": no_base64 });
+    let mut poison = poison.to_vec();
+    poison[0] = no_base64.as_bytes();
+    let (status, answer) = deliver(&world, "r-1", &[], body.to_string().as_bytes());
+    assert_eq!(status, 200, "{answer}");
+    let kept = letters(&world, poison.len());
+    assert_eq!(kept.len(), poison.len());
     for bytes in poison {
-        assert!(letters.iter().any(|letter| letter == bytes), "{letters:?}");
+        assert!(
+            kept.iter().any(|letter| letter == bytes),
+            "{:?}",
+            String::from_utf8_lossy(bytes)
+        );
     }
+    let well: Vec<_> = stored(&world, Topic::AwsMetrics)
+        .into_values()
+        .flatten()
+        .filter(|payload| decode(Topic::AwsMetrics, None, Some(payload)).is_ok())
+        .collect();
+    assert_eq!(points(&BTreeMap::from([(String::new(), well)])), 2);
+    assert_eq!(
+        counted(&world),
+        [
+            r#"records_total{result="quarantined",road="firehose"} 7"#,
+            r#"records_total{result="stored",road="firehose"} 2"#,
+            r#"requests_total{result="taken",road="firehose"} 1"#,
+        ]
+    );
+}
+
+#[test]
+fn a_record_that_nobody_can_keep_as_it_stood_fails_the_batch_for_good() {
+    let world = World::open();
+    let huge = vec![b'x'; 2 * 1_024 * 1_024];
+    let (status, answer) = deliver(&world, "r-1", &[], &delivery("r-1", &[huge]));
+    // Firehose does not try 413 again: the batch goes to its bucket.
+    assert_eq!((status, &answer["requestId"]), (413, &json!("r-1")));
+}
+
+#[test]
+fn what_is_put_aside_for_a_stream_nobody_named_is_found_too() {
+    let world = World::open();
+    let headers = [("x-amz-firehose-request-id", "r-1")];
+    let body = delivery("r-1", &[b"not for us".to_vec()]);
+    assert_eq!(world.send("/ingest/firehose", &headers, &body).0, 200);
+    assert_eq!(letters(&world, 1), [b"not for us"]);
+}
+
+#[test]
+fn nothing_reaches_an_account_in_the_dress_of_what_cannot_be_read() {
+    let world = World::with(&AgentName::ALL, guarded());
+    let event = state_change("1").to_string();
+    let smuggled = json!({
+        "requestId": "r-1", "timestamp": 1, "records": [{ "data": event }],
+    });
+    let narrow = [("x-amz-firehose-access-key", "narrow")];
+    let (status, answer) = deliver(&world, "r-1", &narrow, smuggled.to_string().as_bytes());
+    assert_eq!(status, 403, "{answer}");
+    assert!(stored(&world, Topic::AwsEvents).is_empty());
+    assert_eq!(
+        counted(&world),
+        [r#"requests_total{result="refused",road="firehose"} 1"#]
+    );
+}
+
+#[test]
+fn who_may_not_deliver_is_told_so_before_sending_the_batch() {
+    let world = World::with(&AgentName::ALL, guarded());
+    let mut stream = std::net::TcpStream::connect(world.address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    // The body is announced and never comes.
+    let head = "POST /ingest/firehose HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\
+                X-Amz-Firehose-Request-Id: r-1\r\nX-Amz-Firehose-Access-Key: wrong\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = vec![0; 12];
+    std::io::Read::read_exact(&mut stream, &mut answer).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401");
 }
 
 #[test]
@@ -431,6 +543,15 @@ fn an_api_destinations_events_and_other_json_of_aws_are_stored_whole_or_not_at_a
     let events = stored(&world, Topic::AwsEvents);
     assert_eq!(events[ACCOUNT].len(), 2);
     assert_eq!(stored(&world, Topic::AwsMetrics)[ACCOUNT].len(), 1);
+    assert_eq!(
+        counted(&world),
+        [
+            r#"records_total{result="ignored",road="eventbridge"} 1"#,
+            r#"records_total{result="stored",road="eventbridge"} 3"#,
+            r#"requests_total{result="refused",road="eventbridge"} 1"#,
+            r#"requests_total{result="taken",road="eventbridge"} 3"#,
+        ]
+    );
 }
 
 #[test]
@@ -522,7 +643,7 @@ fn signed(mut message: Value, folder: &Path) -> Value {
     let mut text = String::new();
     for name in names {
         if let Some(value) = message[*name].as_str() {
-            text.push_str(&format!("{name}\n{value}\n"));
+            text.extend([name, "\n", value, "\n"]);
         }
     }
     std::fs::write(folder.join("text"), text).unwrap();
@@ -618,6 +739,13 @@ fn sns_is_believed_by_its_signature_and_only_for_topics_that_are_ours() {
         asked.lock().last().unwrap(),
         confirmation["SubscribeURL"].as_str().unwrap()
     );
+    // Signed by SNS and ours, but of no kind that can be read: put aside as it came.
+    let mut budget = notification("1");
+    budget["Message"] = "{\"half".into();
+    let budget = signed(budget, folder.path());
+    let (status, answer) = send(&budget);
+    assert_eq!((status, &answer["stored"]), (200, &json!(0)), "{answer}");
+    assert_eq!(letters(&world, 1), [budget.to_string().into_bytes()]);
     let heard = asked.lock().len();
     let change = |name: &str, value: &str| {
         let mut message = signed(notification("1"), folder.path());
@@ -625,6 +753,8 @@ fn sns_is_believed_by_its_signature_and_only_for_topics_that_are_ours() {
         message
     };
     let elsewhere = "arn:aws:sns:eu-west-1:666666666666:alarms";
+    let mut elsewhere_confirmed = confirmation.clone();
+    elsewhere_confirmed["SubscribeURL"] = "https://evil.example/?Action=ConfirmSubscription".into();
     let mut foreign = notification("1");
     foreign["TopicArn"] = elsewhere.into();
     for (message, code) in [
@@ -634,10 +764,18 @@ fn sns_is_believed_by_its_signature_and_only_for_topics_that_are_ours() {
         (
             change(
                 "SigningCertURL",
-                "https://sns.eu-west-1.amazonaws.com.evil.example/a.pem",
+                "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-0.pem",
             ),
             "not_signed",
         ),
+        (
+            change(
+                "SigningCertURL",
+                "https://sns.eu-west-1.amazonaws.com/?Action=GetEndpointAttributes&x=.pem",
+            ),
+            "not_signed",
+        ),
+        (signed(elsewhere_confirmed, folder.path()), "not_signed"),
         (signed(foreign, folder.path()), "topic_foreign"),
     ] {
         let (status, answer) = send(&message);
@@ -648,5 +786,39 @@ fn sns_is_believed_by_its_signature_and_only_for_topics_that_are_ours() {
         );
     }
     assert_eq!(asked.lock().len(), heard, "no foreign host is asked");
-    assert_eq!(stored(&world, Topic::AwsEvents)[ACCOUNT].len(), 2);
+    assert_eq!(
+        counted(&world),
+        [
+            r#"records_total{result="quarantined",road="sns"} 1"#,
+            r#"records_total{result="stored",road="sns"} 2"#,
+            r#"requests_total{result="refused",road="sns"} 7"#,
+            r#"requests_total{result="taken",road="sns"} 4"#,
+        ]
+    );
+}
+
+/// No host answers.
+struct Nowhere;
+
+impl Fetch for Nowhere {
+    fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+        Err(format!("{url}: no route"))
+    }
+}
+
+#[test]
+fn a_message_whose_certificate_cannot_be_had_is_neither_believed_nor_lost() {
+    let mut access = guarded();
+    let topic = format!("arn:aws:sns:eu-west-1:{ACCOUNT}:alarms");
+    access.add_topic(&topic);
+    access.judge_by(Certificates::new(Box::new(Nowhere)));
+    let world = World::with(&AgentName::ALL, access);
+    let message = json!({
+        "Type": "Notification", "MessageId": "m", "TopicArn": topic, "Message": "{}",
+        "Timestamp": "2026-01-31T12:00:01.000Z", "SignatureVersion": "1", "Signature": "AAAA",
+        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem",
+    });
+    let (status, answer) = world.send("/ingest/sns", &[], message.to_string().as_bytes());
+    // SNS tries again on 5xx.
+    assert_eq!((status, &answer["code"]), (503, &json!("not_verified")));
 }

@@ -103,6 +103,22 @@ fn wrappings_are_opened_one_inside_the_other_as_deep_as_is_promised_and_no_deepe
 }
 
 #[test]
+fn lists_and_recorded_requests_inside_one_another_end_at_the_same_depth() {
+    let ways: [fn(String) -> String; 3] = [
+        |inside| format!(r#"{{"Records":[{inside}]}}"#),
+        |inside| format!("[{inside}]"),
+        |inside| json!({"headers": {}, "body": inside}).to_string(),
+    ];
+    for way in ways {
+        let wrapped = |times: usize| (0..times).fold(event_json(), |inside, _| way(inside));
+        let refused = |part: &Part| matches!(part.fate, Fate::Refused(_));
+        assert!(!opened(wrapped(DEPTH_MAX)).iter().any(refused));
+        let deep = opened(wrapped(DEPTH_MAX + 2));
+        assert!(deep.len() == 1 && refused(&deep[0]), "{deep:?}");
+    }
+}
+
+#[test]
 fn a_wrapped_event_decodes_from_a_topic_as_the_bare_one_does() {
     let bare = decode(Topic::AwsEvents, None, Some(event_json().as_bytes()));
     assert!(matches!(bare, Ok(Decoded::Message(_))));
