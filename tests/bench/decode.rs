@@ -24,12 +24,14 @@ const SAMPLES: usize = 400;
 /// Hours of the simulated estate they are taken from.
 const HOURS: i64 = 30;
 
+/// Decodes one record; returns how many facts it held.
+type Decode = Box<dyn Fn(&[u8]) -> usize>;
+
 /// Records of one kind.
 struct Kind {
     name: String,
     samples: Vec<Vec<u8>>,
-    /// Decodes one; returns how many facts it held.
-    ours: Box<dyn Fn(&[u8]) -> usize>,
+    ours: Decode,
     /// Parses one into the library's own values.
     bare: fn(&[u8]),
     library: &'static str,
