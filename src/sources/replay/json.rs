@@ -57,7 +57,11 @@ pub(super) fn read_document<E>(
         match splitter.next()? {
             Piece::Value(bytes) => {
                 let (what, account) = recognise(&bytes);
-                sink.give(what, account, bytes)?;
+                if what == Shape::Unrecognised {
+                    sink.open(&bytes)?;
+                } else {
+                    sink.give(what, account, bytes)?;
+                }
             }
             Piece::Broken(bytes) => return sink.give(Shape::Unrecognised, None, bytes),
             Piece::End => return Ok(()),

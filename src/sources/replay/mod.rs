@@ -8,17 +8,19 @@ mod csv;
 mod json;
 mod stem;
 mod summary;
+mod whole;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 pub use summary::{Counts, Summary};
 
 use super::PAYLOAD_BYTES_MAX;
-use crate::model::Topic;
+pub use super::Shape;
+use crate::model::{Ignored, Topic, Undecodable};
+use crate::sources::{Fate, Hints, Part, open};
+use whole::{hints, is_detection, read_whole};
 
 /// Bytes of a file looked at to recognise its kind.
 const HEAD_BYTES: u64 = 64 * 1_024;
@@ -53,47 +55,6 @@ impl Default for Options {
     }
 }
 
-/// What a record was recognised as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// An `EventBridge` envelope.
-    Eventbridge,
-    /// A metric-stream object.
-    MetricStream,
-    /// Our inventory envelope.
-    Inventory,
-    /// A row of a FOCUS export.
-    Focus,
-    /// A row of a `timestamp,value` file.
-    MetricCsv,
-    /// Anything else: it will be refused.
-    Unrecognised,
-}
-
-impl Shape {
-    /// The name in summaries.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Eventbridge => "eventbridge",
-            Self::MetricStream => "metric-stream",
-            Self::Inventory => "inventory",
-            Self::Focus => "focus",
-            Self::MetricCsv => "metric-csv",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-    /// The topic such records are published to.
-    pub fn topic(self) -> Topic {
-        match self {
-            Self::Eventbridge | Self::Unrecognised => Topic::AwsEvents,
-            Self::MetricStream | Self::MetricCsv => Topic::AwsMetrics,
-            Self::Inventory => Topic::AwsInventory,
-            Self::Focus => Topic::AwsBilling,
-        }
-    }
-}
-
 /// One record of a file, ready to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawRecord {
@@ -109,6 +70,17 @@ pub struct RawRecord {
     pub payload: Vec<u8>,
     /// What it was recognised as.
     pub what: Shape,
+    /// What is known of it beyond its bytes, when it was taken out of something else.
+    pub settled: Option<Settled>,
+}
+
+/// A part of a file that is no record by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Of no kind of ours: nothing is to be published.
+    Ignored(Ignored),
+    /// Refused where it stood.
+    Refused(Undecodable),
 }
 
 /// A file or folder that cannot be read.
@@ -181,6 +153,7 @@ struct Sink<'a, E> {
     file: &'a Path,
     each: &'a mut dyn FnMut(RawRecord) -> Result<(), E>,
     given: u64,
+    hints: Hints,
 }
 
 impl<E> Sink<'_, E> {
@@ -188,19 +161,48 @@ impl<E> Sink<'_, E> {
         &mut self,
         what: Shape,
         account: Option<String>,
+        payload: Vec<u8>,
+    ) -> Result<(), Stop<E>> {
+        self.pass((what, what.topic()), account, payload, None)
+    }
+
+    fn pass(
+        &mut self,
+        (what, topic): (Shape, Topic),
+        account: Option<String>,
         mut payload: Vec<u8>,
+        settled: Option<Settled>,
     ) -> Result<(), Stop<E>> {
         payload.truncate(PAYLOAD_BYTES_MAX);
         self.given += 1;
         (self.each)(RawRecord {
             folder: self.folder.to_owned(),
             file: self.file.to_owned(),
-            topic: what.topic(),
+            topic,
             account,
             payload,
             what,
+            settled,
         })
         .map_err(Stop::Caller)
+    }
+
+    /// Gives every part of something wrapped or worded otherwise.
+    fn open(&mut self, bytes: &[u8]) -> Result<(), Stop<E>> {
+        for part in open(bytes, &self.hints) {
+            let Part {
+                what,
+                payload,
+                fate,
+            } = part;
+            let (topic, account, settled) = match fate {
+                Fate::Record { topic, account } => (topic, Some(account), None),
+                Fate::Ignored(why) => (what.topic(), None, Some(Settled::Ignored(why))),
+                Fate::Refused(why) => (what.topic(), None, Some(Settled::Refused(why))),
+            };
+            self.pass((what, topic), account, payload, settled)?;
+        }
+        Ok(())
     }
 }
 
@@ -239,6 +241,7 @@ fn read_file<E: From<ReplayError>>(
         file: path,
         each,
         given: 0,
+        hints: hints(path, options),
     };
     let read = if packed {
         let unpacked = BufReader::new(flate2::bufread::MultiGzDecoder::new(file));
@@ -292,7 +295,12 @@ fn read_any<E>(
     let form = match first {
         Some(b'{' | b'[') if json::is_lines(text) => Form::JsonLines,
         Some(b'{' | b'[') => Form::Json,
-        Some(_) => csv::form_of(text),
+        Some(_) if text.starts_with(PARQUET) => Form::None,
+        Some(_) => match csv::form_of(text) {
+            Form::None if is_detection(text) => Form::Detection,
+            Form::None => Form::Whole,
+            form => form,
+        },
         None => Form::None,
     };
     let text = text.to_vec();
@@ -302,6 +310,13 @@ fn read_any<E>(
         Form::JsonLines => json::read_lines(whole, sink),
         Form::Focus => csv::read_focus(whole, sink),
         Form::Metric => csv::read_metric(whole, &stem::series(path, options), sink),
+        Form::VmTrace => csv::read_trace(whole, &stem::series(path, options), sink),
+        Form::Detection => {
+            let why = Ignored("detection: a rule of another program".into());
+            let what = (Shape::Detection, Shape::Detection.topic());
+            sink.pass(what, None, head, Some(Settled::Ignored(why)))
+        }
+        Form::Whole => read_whole(whole, sink),
         // Nothing given: the caller gives the file whole.
         Form::None => Ok(()),
     }
@@ -313,8 +328,14 @@ enum Form {
     JsonLines,
     Focus,
     Metric,
+    VmTrace,
+    Detection,
+    Whole,
     None,
 }
+
+/// What a Parquet file begins with.
+const PARQUET: &[u8] = b"PAR1";
 
 /// UTF-8's byte order mark, which spreadsheet programs write.
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];

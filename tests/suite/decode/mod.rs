@@ -8,6 +8,8 @@ use skyherd::sources::{Decoded, decode};
 
 mod corpus;
 mod kinds;
+mod manifest;
+mod opened;
 mod properties;
 mod replay;
 
