@@ -10,7 +10,7 @@ use crate::config::{Config, Role};
 use crate::http::{
     Access, AgentMemory, AgentRow, Credential, DeadLetterRow, DeadLetterStory, Feed, FindingStory,
     HistoryStep, Inspected, KnownSubject, Mark, Question, Rate, RecommendationStory, Replayed,
-    RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
+    RequestRow, RuleAnswer, SeriesMetric, Service, Sources, Status, Stored, Stretch, TaskStatus,
 };
 use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
 use crate::ports::{Clock as _, PortResult, TaskId};
@@ -137,6 +137,13 @@ impl Service for Handle {
     }
     fn feed(&self) -> &Feed {
         self.view.feed()
+    }
+    fn sources(&self) -> Sources {
+        #[cfg(feature = "aws")]
+        let sources = self.board.shown();
+        #[cfg(not(feature = "aws"))]
+        let sources = Sources::default();
+        sources
     }
     fn partitions(&self) -> u32 {
         self.backend.partitions()

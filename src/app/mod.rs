@@ -8,6 +8,8 @@ mod insight;
 mod letters;
 mod pulse;
 mod replay;
+#[cfg(feature = "aws")]
+mod sources;
 mod upkeep;
 mod view;
 mod watch;
@@ -79,6 +81,9 @@ pub struct Handle {
     insight: insight::Insight,
     pulse: pulse::Pulse,
     asked: AtomicU64,
+    /// How the sources of this process do.
+    #[cfg(feature = "aws")]
+    board: sources::Board,
     /// Whether a thread keeps the view up to date; else each look does.
     followed: bool,
     clock: SystemClock,
@@ -136,6 +141,8 @@ impl Handle {
             insight: insight::Insight::new(backend.store()?, backend.partitions()),
             pulse: pulse::Pulse::default(),
             asked: AtomicU64::new(0),
+            #[cfg(feature = "aws")]
+            board: sources::Board::default(),
             backend,
             workers,
             followed,

@@ -18,6 +18,7 @@ mod replay;
 mod rules;
 mod scratch;
 mod shell;
+mod sources;
 mod status;
 mod table;
 mod tail;
@@ -90,6 +91,8 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Tell how the running service does; exit 1 while it is not ready.
     Status(status::StatusArgs),
+    /// Tell how the sources that pull from AWS do; exit 1 while one is not whole.
+    Sources(sources::SourcesArgs),
     /// Watch the running service; without a terminal, print one snapshot.
     Top(status::TopArgs),
     /// Show what agents remember of a resource.
@@ -192,6 +195,7 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Tail(args) => tail::tail(args, &config, output),
         Command::Publish(args) => publish::publish(args, &config, output),
         Command::Status(args) => status::status(args, &config, output),
+        Command::Sources(args) => sources::sources(args, &config, output),
         Command::Top(args) => status::top(args, &config, output),
         Command::Memory(command) => memory::memory(command, &config, output),
         Command::Why(args) => why::why(args, &config, output),

@@ -6,6 +6,7 @@
 mod load;
 mod problems;
 mod secret;
+mod sources;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
+pub use sources::{Account, Costs, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};
 
@@ -56,6 +58,10 @@ pub struct Config {
     pub log: Log,
     /// Who may use the HTTP API.
     pub auth: Auth,
+    /// AWS accounts whose facts are pulled.
+    pub accounts: Vec<Account>,
+    /// What is pulled from them.
+    pub sources: Sources,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
     #[serde(skip)]
     #[schemars(skip)]
@@ -252,6 +258,8 @@ impl Default for Config {
             watch: Watch::default(),
             log: Log::default(),
             auth: Auth::default(),
+            accounts: Vec::new(),
+            sources: Sources::default(),
             failpoint: None,
         }
     }

@@ -9,6 +9,7 @@ mod cloudtrail;
 mod events;
 mod inventory;
 mod metrics;
+mod pulled;
 pub mod replay;
 mod reports;
 mod rows;
@@ -16,6 +17,7 @@ mod securityhub;
 mod subject;
 
 pub use inventory::RawInventory;
+pub use pulled::{cost_record, metric_record};
 
 use crate::model::{Ignored, Message, Topic, Undecodable};
 

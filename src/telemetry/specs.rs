@@ -101,6 +101,11 @@ pub(super) enum Id {
     OpenFindings,
     OpenRecommendations,
     MonthlySavings,
+    SourceCalls,
+    SourceClients,
+    SourceRounds,
+    SourceRecords,
+    SourceAge,
     HttpRequests,
     BuildInfo,
 }
@@ -161,6 +166,11 @@ pub const SPECS: &[MetricSpec] = &[
     spec("skyherd_open_findings", GAUGE, &["agent", "severity"], "Open findings of the whole deployment as of the last round; every process says the same."),
     spec("skyherd_open_recommendations", GAUGE, &["severity", "action"], "Open recommendations of the whole deployment as of the last round; every process says the same."),
     spec("skyherd_monthly_savings_usd", GAUGE, &["action"], "What acting on all open recommendations would save, in USD a month, as of the last round."),
+    spec("skyherd_source_calls_total", COUNTER, &["api", "result"], "Requests sent to AWS, retries too: answered, put off, or failed."),
+    spec("skyherd_source_clients_total", COUNTER, &["result"], "Times a client of an AWS API was at hand (kept) or had to be made."),
+    spec("skyherd_source_rounds_total", COUNTER, &["source", "result"], "Rounds of a source through one account and region: whole, or partial."),
+    spec("skyherd_source_records_total", COUNTER, &["source"], "Records that a source published."),
+    spec("skyherd_source_age_seconds", GAUGE, &["source"], "Seconds since the account and region that waits longest was last taken whole."),
     spec("skyherd_http_requests_total", COUNTER, &["route", "class"], "HTTP requests by route and class of status."),
     spec("skyherd_build_info", GAUGE, &["version"], "1, with the version as label."),
 ];

@@ -8,8 +8,8 @@ use skyherd::app;
 use skyherd::http::{
     Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
     Feed, FindingStory, HistoryStep, Inspected, KnownSubject, Mark, Question, Rate,
-    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored,
-    Stretch, TaskStatus, router, serve,
+    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Sources, Status,
+    Stored, Stretch, TaskStatus, router, serve,
 };
 use skyherd::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -122,6 +122,9 @@ impl Service for World {
     }
     fn feed(&self) -> &Feed {
         &self.feed
+    }
+    fn sources(&self) -> Sources {
+        Sources::default()
     }
     fn partitions(&self) -> u32 {
         PARTITIONS

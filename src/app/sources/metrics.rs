@@ -1,0 +1,322 @@
+//! CloudWatch's metrics of one account and region: which series there are, and their points, as far
+//! as the month's money goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::known::PREFIX;
+use super::marks::{Group, settle};
+use super::money::{self, Purse};
+use super::units::tell;
+use super::{Fault, Shared, Target};
+use crate::adapters::aws::{Points, Series};
+use crate::config::Metrics as Settings;
+use crate::model::{Statistics, Topic};
+use crate::ports::Clock as _;
+use crate::rules::RULES;
+use crate::sources::metric_record;
+use crate::telemetry::Signal;
+
+/// Most series of one account and region; those beyond are told of and left out.
+const SERIES_TOTAL_MAX: usize = 50_000;
+/// Most pages of the list of one namespace.
+const PAGES_MAX: usize = 1_000;
+/// Statistics asked of a series; CloudWatch counts each as a metric requested.
+pub(super) const QUERIES_A_SERIES: u64 = 4;
+/// Dimensions that name a resource which rules judge.
+const RESOURCES: [&str; 5] = [
+    "InstanceId",
+    "VolumeId",
+    "NatGatewayId",
+    "AutoScalingGroupName",
+    "LoadBalancer",
+];
+
+/// The metrics of one target.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    groups: Vec<Group>,
+    /// When series are looked for again, on this process's own clock.
+    look_due: u64,
+}
+
+fn row_key(target: &Target, number: usize) -> String {
+    format!(
+        "{PREFIX}{}/{}/metrics/{number}",
+        target.account, target.place.region
+    )
+}
+
+/// How many rules ask for a metric: what is asked for by none is the first to be left out.
+pub(super) fn usefulness(namespace: &str, name: &str) -> usize {
+    let asks = |rule: &&&'static dyn crate::rules::Rule| {
+        let mut metrics = rule.meta().needs.metrics.iter();
+        metrics.any(|metric| metric.namespace == namespace && metric.name == name)
+    };
+    RULES.iter().filter(asks).count()
+}
+
+/// Namespaces and metrics that are wanted: those named, else those that rules ask for.
+fn wanted(settings: &Settings, namespace: &str, name: &str) -> bool {
+    let named = |list: &[String]| {
+        list.iter().any(|pattern| match pattern.split_once(':') {
+            Some((space, metric)) => space == namespace && metric == name,
+            None => pattern == namespace,
+        })
+    };
+    let included = if settings.include.is_empty() {
+        usefulness(namespace, name) > 0
+    } else {
+        named(&settings.include)
+    };
+    included && !named(&settings.exclude)
+}
+
+/// The namespaces in which something may be wanted.
+pub(super) fn namespaces(settings: &Settings) -> BTreeSet<String> {
+    if settings.include.is_empty() {
+        let metrics = RULES.iter().flat_map(|rule| rule.meta().needs.metrics);
+        return metrics.map(|metric| metric.namespace.to_owned()).collect();
+    }
+    let names = settings.include.iter();
+    names
+        .map(|pattern| pattern.split(':').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+impl Metrics {
+    /// What the log remembers of a target.
+    pub(super) fn from_rows(rows: &BTreeMap<String, Vec<u8>>, target: &Target) -> Self {
+        let groups = (0..)
+            .map_while(|number| rows.get(&row_key(target, number)))
+            // What cannot be read is taken again from the past that is filled in.
+            .map(|payload| rmp_serde::from_slice(payload).unwrap_or_default())
+            .collect();
+        Self {
+            groups,
+            look_due: 0,
+        }
+    }
+
+    /// Looks for series that are new or gone.
+    async fn look(
+        &mut self,
+        shared: &Shared,
+        target: &Target,
+        settings: &Settings,
+    ) -> Result<(), Fault> {
+        let now = shared.clock.monotonic_ms();
+        if now < self.look_due {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for namespace in namespaces(settings) {
+            let mut next: Option<String> = None;
+            for _ in 0..PAGES_MAX {
+                let place = &target.place;
+                let (page, after) = shared
+                    .aws
+                    .series(place, &namespace, next.as_deref())
+                    .await?;
+                found.extend(page.into_iter().filter(|series| {
+                    let resource =
+                        |(name, _): &(String, String)| RESOURCES.contains(&name.as_str());
+                    wanted(settings, &series.namespace, &series.name)
+                        && (!settings.include.is_empty() || series.dimensions.iter().any(resource))
+                }));
+                next = after;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        found.sort();
+        found.dedup();
+        found.truncate(SERIES_TOTAL_MAX);
+        let since = shared.now().ms() - settings.back_fill_hours as i64 * 3_600_000;
+        settle(&mut self.groups, found, since);
+        self.look_due = now + shared.config.sources.discovery_interval_ms;
+        Ok(())
+    }
+
+    /// One round: every series that can be paid for is asked, and what is new is told.
+    async fn round(
+        &mut self,
+        shared: &Shared,
+        target: &Target,
+        settings: &Settings,
+        purse: &mut Purse,
+    ) -> Result<Taken, Fault> {
+        self.look(shared, target, settings).await?;
+        let total: usize = self.groups.iter().map(Group::len).sum();
+        let affordable = purse.affordable(
+            shared.now(),
+            total as u64,
+            settings.interval_ms,
+            money::METRIC_MICRO_USD * QUERIES_A_SERIES,
+        );
+        let least = self.least(affordable as usize);
+        let mut taken = Taken {
+            series: total as u64,
+            ..Taken::default()
+        };
+        for number in 0..self.groups.len() {
+            self.group(shared, target, settings, (number, least), purse, &mut taken)
+                .await?;
+        }
+        if taken.asked < taken.series {
+            taken.errors.push(format!(
+                "{} of {} series are asked for; sources.monthly_usd_max allows no more this month",
+                taken.asked, taken.series
+            ));
+        }
+        Ok(taken)
+    }
+
+    /// How useful a series must be to be among the `count` most useful ones.
+    fn least(&self, count: usize) -> usize {
+        let mut scores: Vec<usize> = self
+            .groups
+            .iter()
+            .flat_map(|group| group.series(|_| true))
+            .map(|(_, series)| usefulness(&series.namespace, &series.name))
+            .collect();
+        if scores.len() <= count {
+            return 0;
+        }
+        scores.sort_unstable_by(|a, b| b.cmp(a));
+        // Those as useful as the first that is left out are left out with it.
+        scores.get(count).map_or(0, |score| score + 1)
+    }
+
+    async fn group(
+        &mut self,
+        shared: &Shared,
+        target: &Target,
+        settings: &Settings,
+        (number, least): (usize, usize),
+        purse: &mut Purse,
+        taken: &mut Taken,
+    ) -> Result<(), Fault> {
+        let group = &mut self.groups[number];
+        let useful = |series: &Series| usefulness(&series.namespace, &series.name) >= least;
+        let asked = group.series(useful);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let period_ms = i64::from(settings.period_seconds) * 1_000;
+        let now = shared.now().ms();
+        let to = now - now.rem_euclid(period_ms);
+        let oldest = now - settings.back_fill_hours as i64 * 3_600_000;
+        let from = group.from(&asked, period_ms, oldest);
+        let series: Vec<Series> = asked.iter().map(|(_, series)| series.clone()).collect();
+        let place = &target.place;
+        let period = settings.period_seconds as i32;
+        let answers = shared.aws.points(place, &series, period, (from, to)).await;
+        // Asked is paid for, answered or not.
+        purse.spend(
+            shared.now(),
+            series.len() as u64 * QUERIES_A_SERIES * money::METRIC_MICRO_USD,
+        );
+        taken.asked += series.len() as u64;
+        let (mut records, whose) = (Vec::new(), (target.account.as_str(), place.region.as_str()));
+        for ((at, series), points) in asked.into_iter().zip(answers?) {
+            let points = match points {
+                Points::Complete(points) => points,
+                Points::Forbidden(why) => {
+                    taken
+                        .errors
+                        .push(format!("{}: forbidden: {why}", series.name));
+                    continue;
+                }
+                Points::Failed(why) => {
+                    taken.errors.push(format!("{}: {why}", series.name));
+                    continue;
+                }
+            };
+            for point in group.take(at, points, period_ms, to) {
+                let value = Statistics {
+                    count: point.count,
+                    sum: point.sum,
+                    min: point.min,
+                    max: point.max,
+                };
+                let metric = (series.namespace.as_str(), series.name.as_str());
+                let payload = metric_record(whose, metric, &series.dimensions, point.at_ms, &value);
+                records.push(shared.outgoing(Topic::AwsMetrics, whose.0, whose.0, payload));
+            }
+        }
+        taken.points += records.len() as u64;
+        // Points and marks are one write where log and memory are one: a crash repeats nothing.
+        let row = rmp_serde::to_vec(group).map_err(|error| Fault::Shape(error.to_string()))?;
+        records.push(shared.outgoing(Topic::Memory, whose.0, &row_key(target, number), row));
+        let (key, spent) = purse.row(&target.account);
+        records.push(shared.outgoing(Topic::Memory, whose.0, &key, spent));
+        shared.publish(records).await
+    }
+}
+
+/// What a round brought.
+#[derive(Debug, Default)]
+struct Taken {
+    series: u64,
+    asked: u64,
+    points: u64,
+    errors: Vec<String>,
+}
+
+/// One round through a target; whether nothing failed that may go better soon.
+pub(super) async fn round(
+    shared: &Arc<Shared>,
+    target: &Target,
+    metrics: &mut Metrics,
+    purse: &tokio::sync::Mutex<Purse>,
+) -> bool {
+    let Some(settings) = &shared.config.sources.metrics else {
+        return true;
+    };
+    let Ok(_permit) = shared.sweeps.acquire().await else {
+        return true;
+    };
+    let began = shared.clock.monotonic_ms();
+    // One round of an account at a time, so that two do not spend the same money.
+    let mut purse = purse.lock().await;
+    let outcome = metrics.round(shared, target, settings, &mut purse).await;
+    let well = !matches!(
+        &outcome,
+        Err(Fault::Log(_)
+            | Fault::Call(
+                crate::adapters::aws::CallError::Throttled(_)
+                    | crate::adapters::aws::CallError::Failed(_)
+            ))
+    );
+    let taken = outcome.unwrap_or_else(|fault| {
+        tell(shared, target, &fault);
+        Taken {
+            errors: vec![fault.to_string()],
+            ..Taken::default()
+        }
+    });
+    shared.handle.metrics.emit(&Signal::SourceSwept {
+        source: "metrics",
+        account: &target.account,
+        region: &target.place.region,
+        records: taken.points,
+        known: taken.series,
+        seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
+        whole: taken.errors.is_empty(),
+    });
+    let place = (
+        target.account.clone(),
+        target.place.region.clone(),
+        "metrics",
+    );
+    let board = &shared.handle.board;
+    board.note(
+        place,
+        shared.now(),
+        (taken.series, taken.points),
+        taken.errors,
+    );
+    well
+}

@@ -1,0 +1,6 @@
+//! The sources that pull, against AWS's APIs on loopback.
+
+mod inventory;
+mod moto;
+mod paid;
+mod world;
