@@ -1,5 +1,6 @@
 //! The running process behind the HTTP API.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -204,21 +205,25 @@ fn access(config: &Config) -> Access {
     access
 }
 
+/// Takes the address.
+pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!(
+            "could not listen on {address}; set http.listen to a free port, or to port 0 for any"
+        )
+    })
+}
+
 /// Serves the API until `stop` resolves. While it does, a file in the data directory names the
 /// address, so that commands on the same directory find the service.
 pub(super) async fn serve(
     config: &Config,
+    listener: TcpListener,
     handle: Arc<Handle>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let listen = config.http.listen;
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .with_context(|| {
-            format!(
-                "could not listen on {listen}; set http.listen to a free port, or to port 0 for any"
-            )
-        })?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let file = config.address_file();
     std::fs::create_dir_all(&config.data_dir)

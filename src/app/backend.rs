@@ -142,7 +142,8 @@ struct LocalFollower {
     db: Embedded,
     topics: Vec<Topic>,
     next: Vec<u64>,
-    /// The partition that is read first, so that a busy one does not starve the others.
+    /// The partition that is read first: the one after where the last sweep was cut short, so that
+    /// a busy one does not starve the others, and otherwise the first of the first topic.
     turn: usize,
 }
 
@@ -150,11 +151,13 @@ impl LocalFollower {
     fn sweep(&mut self, max: usize, sink: &mut dyn FnMut(RecordView<'_>)) -> PortResult<usize> {
         let partitions = self.db.partitions() as usize;
         let mut taken = 0;
+        let begun = std::mem::take(&mut self.turn);
         for step in 0..self.next.len() {
+            let index = (begun + step) % self.next.len();
             if taken >= max {
+                self.turn = index;
                 break;
             }
-            let index = (self.turn + step) % self.next.len();
             let (topic, partition) = (self.topics[index / partitions], index % partitions);
             let (start, end) = self.db.bounds(topic, partition as u32).unwrap_or_default();
             let from = self.next[index].max(start);
@@ -171,7 +174,6 @@ impl LocalFollower {
             self.next[index] = if whole { end } else { next };
             taken += count;
         }
-        self.turn = (self.turn + 1) % self.next.len().max(1);
         Ok(taken)
     }
 }

@@ -160,7 +160,8 @@ impl Insight {
             let known = self.known(agent.capabilities().name, subject)?;
             for candidate in rules {
                 let answer = answer(*candidate, subject, known.as_ref(), recommendations);
-                let silent = candidate.meta().momentary && answer.verdict != RuleVerdict::Open;
+                let still = matches!(answer.verdict, RuleVerdict::Clear | RuleVerdict::NoData);
+                let silent = candidate.meta().momentary && still;
                 if rule.is_some() || !silent {
                     answers.push(answer);
                 }

@@ -16,6 +16,7 @@ mod watch;
 mod why;
 mod workers;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;
+use workers::Time;
 pub use workers::{Service, Workers};
 
 /// Longest a readiness question waits for a worker's turn.
@@ -243,6 +245,49 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     let metrics = Arc::new(Metrics::default());
     let backend = open(config)?;
     let service = Service::start(config, agents, backend, metrics)?;
+    host(config, service, CtrlC::Ours, &|| {
+        api::listen(config.http.listen)
+    })
+}
+
+/// Serves what a replay ended with on `address`, or on any port of that host when it is taken, until
+/// SIGTERM; ctrl-c is the caller's to hear. The agents take what is published meanwhile; otherwise
+/// time stands still for them, lest what was recorded grow old. `told` hears the address.
+pub fn show(
+    replay: Replay,
+    address: SocketAddr,
+    told: &dyn Fn(SocketAddr),
+) -> anyhow::Result<Stopped> {
+    let mut config = Config {
+        partitions: replay.partitions(),
+        data_dir: replay.dir().to_owned(),
+        ..Config::default()
+    };
+    // A process that watches itself would write into the estate.
+    config.watch.interval_ms = 0;
+    let backend = replay.into_backend();
+    let service = Service::start_in(
+        Time::Recorded,
+        &config,
+        &AgentName::ALL,
+        backend,
+        Arc::new(Metrics::default()),
+    )?;
+    host(&config, service, CtrlC::Others, &|| {
+        let any = SocketAddr::new(address.ip(), 0);
+        let listener = api::listen(address).or_else(|_| api::listen(any))?;
+        told(listener.local_addr()?);
+        Ok(listener)
+    })
+}
+
+/// Serves the API of a started service until it is to stop, and stops it.
+fn host(
+    config: &Config,
+    service: Service,
+    interrupt: CtrlC,
+    listen: &dyn Fn() -> anyhow::Result<TcpListener>,
+) -> anyhow::Result<Stopped> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -253,13 +298,15 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     // Before anybody can know that the service runs: a signal from then on is heard.
     let signals = {
         let _within = runtime.enter();
-        Signals::listen()?
+        Signals::listen(interrupt)?
     };
     let stop = async move {
         // The other end is there as long as the server is.
         let _ = why.try_send(stopping(handle, signals).await);
     };
-    let served = runtime.block_on(api::serve(config, service.handle(), stop));
+    let served = listen().and_then(|listener| {
+        runtime.block_on(api::serve(config, listener, service.handle(), stop))
+    });
     // Ends what a stream or a slow request still runs, before the workers it asks are gone.
     drop(runtime);
     service.stop()?;
@@ -267,30 +314,44 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     Ok(stopped.try_recv().unwrap_or(Stopped::Failed))
 }
 
+/// Who is to hear ctrl-c.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CtrlC {
+    Ours,
+    Others,
+}
+
 /// The signals that stop a service.
 struct Signals {
     terminate: Signal,
-    interrupt: Signal,
+    interrupt: Option<Signal>,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    fn listen(interrupt: CtrlC) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("could not listen for signals");
+        let ours = interrupt == CtrlC::Ours;
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            interrupt: ours.then(|| listen(SignalKind::interrupt())).transpose()?,
         })
     }
 }
 
 /// Resolves on SIGTERM, ctrl-c, or when a worker has ended.
 async fn stopping(handle: Arc<Handle>, mut signals: Signals) -> Stopped {
+    let interrupted = async {
+        match &mut signals.interrupt {
+            Some(interrupt) => interrupt.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = signals.terminate.recv() => {
             tracing::info!("told to stop");
             Stopped::Told
         }
-        _ = signals.interrupt.recv() => {
+        _ = interrupted => {
             tracing::info!("interrupted");
             Stopped::Interrupted
         }

@@ -10,27 +10,45 @@ use crate::adapters::embedded::{Embedded, EmbeddedOptions};
 use crate::agents::Agent;
 use crate::agents::coordinator::Coordinator;
 use crate::agents::domain::DomainAgent;
+use crate::config::Config;
 use crate::model::{Finding, Message, Recommendation, Topic};
 use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
+use crate::rules::Exemptions;
 use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 use crate::topology::DOMAINS;
 
+use super::Backend;
+use super::backend::Local;
+
 /// Records appended in one batch.
 const BATCH_RECORDS: usize = 1_000;
 
 /// How to replay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// Partitions of every topic.
     pub partitions: u32,
+    /// Findings to mute, beside those that tags mute.
+    pub exemptions: Exemptions,
+}
+
+impl ReplayOptions {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            partitions: config.partitions,
+            exemptions: config.exempt(),
+        }
+    }
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
             partitions: crate::config::PARTITIONS,
+            exemptions: Exemptions::default(),
         }
     }
 }
@@ -78,6 +96,21 @@ impl Replay {
         })
     }
 
+    /// Partitions of every topic.
+    pub(super) fn partitions(&self) -> u32 {
+        self.options.partitions
+    }
+
+    /// Where it keeps log and memory.
+    pub(super) fn dir(&self) -> &Path {
+        self.db.dir()
+    }
+
+    /// What a service goes on with where the replay ended.
+    pub(super) fn into_backend(self) -> Arc<dyn Backend> {
+        Arc::new(Local(self.db))
+    }
+
     /// Appends one raw record to its account's partition.
     pub fn push(&mut self, topic: Topic, key: Option<&str>, payload: &[u8]) -> PortResult<()> {
         let now_ms = self.clock.now().ms();
@@ -116,7 +149,8 @@ impl Replay {
         self.flush()?;
         if self.crew.is_empty() {
             for name in DOMAINS {
-                let worker = self.worker(DomainAgent::new(name))?;
+                let worker =
+                    self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
                 self.crew.push(worker);
             }
             let coordinator = self.worker(Coordinator)?;

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::insight::Known;
+use crate::config::nearest;
 use crate::http::{RuleAnswer, RuleVerdict};
 use crate::model::{Recommendation, RecommendationState, Subject};
-use crate::rules::{Case, Measure, Meta, Rule, Verdict};
+use crate::rules::exempt::{Flaw, Spoken, TAG};
+use crate::rules::{Case, Measure, Meta, RULES, Rule, Verdict};
 
 /// What a rule says of a subject, given what its agent knows of it.
 pub(super) fn answer(
@@ -42,6 +46,7 @@ pub(super) fn answer(
         );
         return answer;
     };
+    let tag = tag_note(meta, known);
     let open = known
         .state
         .open_rows()
@@ -52,10 +57,46 @@ pub(super) fn answer(
             answer.measured = Some(first.value.clone());
             answer.threshold = Some(first.threshold.clone()).filter(|text| !text.is_empty());
         }
-        return answer;
+    } else {
+        judge(rule, subject, known, &mut answer);
     }
-    judge(rule, subject, known, &mut answer);
+    if let Some(tag) = tag {
+        answer.why = format!("{}; {tag}", answer.why);
+    }
     answer
+}
+
+/// What is wrong with the resource's tag that should exempt it, or that it has ended.
+fn tag_note(meta: &Meta, known: &Known) -> Option<String> {
+    let thing = known.state.memory.thing.as_ref()?;
+    let ids = || RULES.iter().map(|rule| rule.meta().id).collect::<Vec<_>>();
+    let meant = |words: &[SmolStr]| {
+        let hints = words
+            .iter()
+            .map(|word| nearest(&word.to_ascii_uppercase(), &ids()))
+            // Without a near one the hint is a list of all.
+            .filter(|hint| hint.ends_with('?'));
+        let hints: Vec<String> = hints.map(|hint| format!("; {hint}")).collect();
+        hints.concat()
+    };
+    match Spoken::of(&thing.tags)? {
+        Err(flaw) => {
+            let hint = match &flaw {
+                Flaw::NoRule(words) => meant(words),
+                Flaw::NoEnd | Flaw::BadEnd(_) => String::new(),
+            };
+            Some(format!("its tag {TAG} is ignored: {flaw}{hint}"))
+        }
+        Ok(spoken) if !spoken.unknown.is_empty() => Some(format!(
+            "its tag {TAG} names what is no rule: {}{}",
+            spoken.unknown.join(", "),
+            meant(&spoken.unknown)
+        )),
+        Ok(spoken) if spoken.names(meta.id) && spoken.until <= known.now => {
+            Some(format!("its tag {TAG} ended {}", spoken.until))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// What becomes of an open finding: it speaks, or something holds it back.
@@ -70,6 +111,9 @@ fn held(
             .collect();
         lines.join("; ")
     };
+    if let Some(exemption) = &row.exemption {
+        return (RuleVerdict::Muted, format!("{}; {exemption}", row.why));
+    }
     let own = recommendations
         .iter()
         .find(|candidate| candidate.findings.iter().any(|(id, _)| *id == row.id));

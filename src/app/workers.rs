@@ -98,6 +98,15 @@ impl Workers {
     }
 }
 
+/// What time it is for agents that hear nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Time {
+    /// It goes on.
+    Wall,
+    /// It stands still: what was recorded stays as it was.
+    Recorded,
+}
+
 /// A started service.
 pub struct Service {
     handle: Arc<Handle>,
@@ -115,6 +124,17 @@ impl Service {
         backend: Arc<dyn Backend>,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Self> {
+        Self::start_in(Time::Wall, config, agents, backend, metrics)
+    }
+
+    /// As [`Service::start`], in a time of its own.
+    pub(super) fn start_in(
+        time: Time,
+        config: &Config,
+        agents: &[AgentName],
+        backend: Arc<dyn Backend>,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut workers = Workers::default();
         let mut threads = Vec::new();
@@ -124,14 +144,17 @@ impl Service {
             let spawn = Spawn {
                 backend: &*backend,
                 metrics: &metrics,
-                options: options(config),
+                options: Options {
+                    idle_time: time == Time::Wall,
+                    ..options(config)
+                },
                 stop: Arc::clone(&stop),
                 failure: Arc::clone(&workers.failure),
                 questions,
             };
             let thread = match name {
                 AgentName::Coordinator => spawn.start(Coordinator)?,
-                domain => spawn.start(DomainAgent::new(*domain))?,
+                domain => spawn.start(DomainAgent::new(*domain).exempting(config.exempt()))?,
             };
             threads.push((*name, thread));
         }

@@ -3,6 +3,8 @@
 use super::Ended;
 use super::output::Output;
 use crate::config::{Config, Loaded, Problem};
+use crate::ports::Clock as _;
+use crate::runtime::SystemClock;
 
 pub(super) fn check(loaded: &Loaded, output: &mut Output) -> anyhow::Result<Ended> {
     let mut problems = loaded.problems.clone();
@@ -13,6 +15,9 @@ pub(super) fn check(loaded: &Loaded, output: &mut Output) -> anyhow::Result<Ende
     };
     for problem in &problems {
         output.line(&format!("{problem}\n  hint: {}", problem.hint))?;
+    }
+    for notice in loaded.config.outdated(SystemClock::default().now()) {
+        output.line(&format!("warning: {notice}\n  hint: {}", notice.hint))?;
     }
     if problems.is_empty() {
         let mode = if loaded.config.cluster() {

@@ -1,6 +1,7 @@
 //! `skyherd demo`: the simulated estate through the real topology, an hour of it at a time.
 
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -24,6 +25,7 @@ The last lines say which of the planted situations were found, judged from what 
 
 Examples:
   skyherd demo
+  skyherd demo --console                    then look at it in a browser
   skyherd demo --seed 7                     other ids, the same situations
   skyherd demo --speed 86400                a day of the estate a second
   skyherd demo --headless --json | head -1
@@ -42,6 +44,10 @@ pub(super) struct DemoArgs {
     /// Show no progress, only the result.
     #[arg(long)]
     headless: bool,
+    /// Then serve the estate as it ended in the console, until ctrl-c: at the port of http.listen, or
+    /// any when that is taken. The agents go on and take what is published.
+    #[arg(long)]
+    console: bool,
     /// Print JSON lines: the recommendations, then what of the plan was found.
     #[arg(long)]
     json: bool,
@@ -110,14 +116,48 @@ pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> any
             args.hours
         );
     }
-    let (outcome, published, told) = play(args, config, &estate, scratch.path())?;
-    let verdict = estate.verdict(&published);
+    let options = ReplayOptions {
+        partitions: config.partitions,
+        ..ReplayOptions::default()
+    };
+    let mut replay = Replay::open(scratch.path(), options)?;
+    let played = play(args, &mut replay, &estate)?;
+    tell(args, &estate, &played, output)?;
+    if !args.console {
+        return Ok(Ended::Well);
+    }
+    output.flush()?;
+    drop((estate, played));
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, config.http.listen.port()));
+    // Ctrl-c is the scratch folder's to hear: it removes itself and ends the process.
+    crate::app::show(replay, listen, &|address| {
+        eprintln!("the console: http://{address}/ (ctrl-c ends it)");
+    })?;
+    Ok(Ended::Well)
+}
+
+/// What the estate's life came to.
+struct Played {
+    outcome: Outcome,
+    published: Published,
+    /// Raw records.
+    told: u64,
+}
+
+fn tell(
+    args: &DemoArgs,
+    estate: &Estate,
+    played: &Played,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let Played { outcome, told, .. } = played;
+    let verdict = estate.verdict(&played.published);
     if args.json {
         for row in table::ranked(&outcome.recommendations) {
             output.json(&Row::Recommendation(row))?;
         }
         output.json(&closing::json(&verdict))?;
-        return Ok(Ended::Well);
+        return Ok(());
     }
     let (accounts, regions) = estate.extent();
     output.line(&format!(
@@ -127,7 +167,7 @@ pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> any
         counted(regions, "region"),
         counted(estate.instances(), "instance"),
     ))?;
-    super::replay::print(&outcome, output)?;
+    super::replay::print(outcome, output)?;
     let held = table::held_back(output, &outcome.recommendations);
     if !held.is_empty() {
         output.line(&format!("\nConflicts resolved: held back, and why\n{held}"))?;
@@ -136,23 +176,16 @@ pub(super) fn demo(args: &DemoArgs, config: &Config, output: &mut Output) -> any
     if let Some(dir) = &args.dump {
         output.line(&format!(
             "{} in {}; `skyherd replay {}` gives the same ids",
-            counted(usize::try_from(told).unwrap_or(usize::MAX), "raw record"),
+            counted(usize::try_from(*told).unwrap_or(usize::MAX), "raw record"),
             dir.display(),
             dir.display()
         ))?;
     }
-    Ok(Ended::Well)
+    Ok(())
 }
 
 /// Plays the estate. What was published is noted with the estate's own clock.
-fn play(
-    args: &DemoArgs,
-    config: &Config,
-    estate: &Estate,
-    dir: &Path,
-) -> anyhow::Result<(Outcome, Published, u64)> {
-    let partitions = config.partitions;
-    let mut replay = Replay::open(dir, ReplayOptions { partitions })?;
+fn play(args: &DemoArgs, replay: &mut Replay, estate: &Estate) -> anyhow::Result<Played> {
     let mut dump = args.dump.as_deref().map(Dump::create).transpose()?;
     let bar = Bar::new(args.hours, !args.headless);
     let mut published = Published::default();
@@ -175,7 +208,7 @@ fn play(
     };
     for record in estate.records() {
         while record.told >= until {
-            rest(&mut replay, until)?;
+            rest(replay, until)?;
             until = clock.after(until);
         }
         if let Some(dump) = &mut dump {
@@ -184,11 +217,15 @@ fn play(
         replay.push(record.topic, Some(&record.account), &record.payload)?;
         told += 1;
     }
-    rest(&mut replay, until)?;
+    rest(replay, until)?;
     if let Some(dump) = dump {
         dump.finish()?;
     }
-    Ok((replay.run(&mut |_| {})?, published, told))
+    Ok(Played {
+        outcome: replay.run(&mut |_| {})?,
+        published,
+        told,
+    })
 }
 
 /// Hours as days where they are whole ones.

@@ -10,7 +10,7 @@ use super::scratch::Scratch;
 use super::{Ended, table};
 use crate::app::{Outcome, Replay, ReplayOptions};
 use crate::config::{Config, nearest};
-use crate::model::{Finding, FindingStatus, Message, Severity, Timestamp, Topic, Usd};
+use crate::model::{Finding, Message, Severity, Timestamp, Topic, Usd};
 use crate::sources::Decoded;
 use crate::sources::replay::{Options, RawRecord, ReplayError, Shape, Summary, read};
 
@@ -96,8 +96,7 @@ pub(super) fn replay(
         return Ok(Ended::Well);
     }
     let scratch = Scratch::new()?;
-    let partitions = config.partitions;
-    let mut replay = Replay::open(scratch.path(), ReplayOptions { partitions })?;
+    let mut replay = Replay::open(scratch.path(), ReplayOptions::of(config))?;
     let mut pack = Pack::default();
     read(&args.paths, &options, |record: RawRecord| {
         let fate = summary.take(&record);
@@ -201,7 +200,7 @@ fn verdict(findings: &[Finding], fail_on: Option<Severity>) -> Ended {
     let met = fail_on.is_some_and(|limit| {
         findings
             .iter()
-            .any(|row| row.status == FindingStatus::Open && row.severity >= limit)
+            .any(|row| row.counts() && row.severity >= limit)
     });
     if met { Ended::Found } else { Ended::Well }
 }
@@ -219,18 +218,19 @@ pub(super) fn print(outcome: &Outcome, output: &mut Output) -> anyhow::Result<()
         let text = table::recommendations(output, &ranked);
         output.line(&text)?;
     }
-    let open = outcome
-        .findings
-        .iter()
-        .filter(|row| row.status == FindingStatus::Open)
-        .count();
+    let open = outcome.findings.iter().filter(|row| row.counts()).count();
+    let muted = outcome.findings.iter().filter(|row| row.open()).count() - open;
+    let muted = match muted {
+        0 => String::new(),
+        count => format!(", {count} more muted"),
+    };
     let saved: Usd = ranked
         .iter()
         .filter_map(|row| row.savings.as_ref())
         .map(|savings| savings.monthly)
         .sum();
     output.line(&format!(
-        "{} from {}; acting on all saves {saved} a month",
+        "{} from {}{muted}; acting on all saves {saved} a month",
         counted(ranked.len(), "open recommendation"),
         counted(open, "open finding")
     ))?;

@@ -3,6 +3,7 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
+mod exemptions;
 mod load;
 mod problems;
 mod secret;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use exemptions::Exemption;
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
@@ -62,6 +64,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What is pulled from them.
     pub sources: Sources,
+    /// What is meant to be as it is: findings that are muted.
+    pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
     #[serde(skip)]
     #[schemars(skip)]
@@ -260,6 +264,7 @@ impl Default for Config {
             auth: Auth::default(),
             accounts: Vec::new(),
             sources: Sources::default(),
+            exemptions: Vec::new(),
             failpoint: None,
         }
     }

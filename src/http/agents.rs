@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::Endpoint;
 use super::extract::{Asked, Parts, answer, path, query};
 use super::{Credential, Problem, Shared};
-use crate::model::{AgentName, FindingStatus, TaskKind, Topic};
+use crate::model::{AgentName, TaskKind, Topic};
 use crate::topology;
 
 /// How an agent of this process does.
@@ -165,9 +165,7 @@ pub(super) fn rows(shared: &Shared, credential: &Credential) -> Result<Vec<Agent
         let findings = shared.service.findings()?;
         for agent in &mut agents {
             let own = findings.iter().filter(|row| {
-                row.agent == agent.name
-                    && row.status == FindingStatus::Open
-                    && credential.reaches(row.subject.account())
+                row.agent == agent.name && row.counts() && credential.reaches(row.subject.account())
             });
             agent.open_findings = own.count() as u64;
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Problem;
 use crate::model::Subject;
-use crate::ports::PortError;
+use crate::ports::{PortError, PortResult};
 
 /// A query as it was sent, or why it could not be read.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
@@ -46,6 +46,18 @@ pub(super) async fn answer<T: Serialize + 'static>(
     .await??;
     let form = [(axum::http::header::CONTENT_TYPE, "application/json")];
     Ok((form, bytes).into_response())
+}
+
+/// Answers the one thing of an id; `read` finds it, unless it is hidden from who asks. `what` names
+/// the kind.
+pub(super) async fn found<T: Serialize + 'static>(
+    what: &'static str,
+    id: Parts<String>,
+    read: impl FnOnce(&str) -> PortResult<Option<T>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let id = path(id)?;
+    answer(move || read(&id)?.ok_or_else(|| Problem::NO_SUCH.detail(format!("{what} {id:?}"))))
+        .await
 }
 
 pub(super) fn query<T>(query: Asked<T>) -> Result<T, Problem> {

@@ -72,8 +72,18 @@ struct Ring {
 pub struct Feed {
     epoch: u64,
     ring: Mutex<Ring>,
-    /// Events so far; `None` once the feed has ended.
-    end: watch::Sender<Option<u64>>,
+    end: watch::Sender<End>,
+}
+
+/// Where a feed ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It tells nothing yet: what is written now may be taken for the past.
+    Waiting,
+    /// Events so far.
+    At(u64),
+    /// The process is about to stop.
+    Over,
 }
 
 impl Feed {
@@ -82,8 +92,19 @@ impl Feed {
         Self {
             epoch,
             ring: Mutex::default(),
-            end: watch::Sender::new(Some(0)),
+            end: watch::Sender::new(End::Waiting),
         }
+    }
+
+    /// From here on everything that changes is told.
+    pub fn begin(&self) {
+        self.end.send_if_modified(|end| {
+            let begins = *end == End::Waiting;
+            if begins {
+                *end = End::At(0);
+            }
+            begins
+        });
     }
 
     /// Adds events, in order.
@@ -102,9 +123,9 @@ impl Feed {
         }
         let seq = ring.first + ring.changes.len() as u64;
         self.end.send_if_modified(|end| {
-            let moved = end.is_some_and(|end| end != seq);
+            let moved = *end != End::Over && *end != End::At(seq);
             if moved {
-                *end = Some(seq);
+                *end = End::At(seq);
             }
             moved
         });
@@ -139,14 +160,14 @@ impl Feed {
         )
     }
 
-    /// Tells when the feed moves, and (`None`) when it ends.
-    pub(super) fn watch(&self) -> watch::Receiver<Option<u64>> {
+    /// Tells when the feed begins, moves, and is over.
+    pub(super) fn watch(&self) -> watch::Receiver<End> {
         self.end.subscribe()
     }
 
     /// Ends every stream that reads it; the process is about to stop.
     pub fn end(&self) {
-        self.end.send_replace(None);
+        self.end.send_replace(End::Over);
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::extract::{Asked, Parts, answer, path, query, within};
+use super::extract::{Asked, Parts, answer, found, query, within};
 use super::page::{Key, Order, contains, page};
 use super::recommendations::{FlowStep, HistoryStep};
 use super::{Credential, Problem, Shared};
@@ -60,6 +60,8 @@ enum Sort {
 pub(super) struct Filter {
     /// Status of the rows; open unless asked otherwise.
     status: Option<Wanted>,
+    /// Only muted rows, or only rows that are not; both unless asked.
+    muted: Option<bool>,
     /// Rows of this agent.
     agent: Option<AgentName>,
     /// Rows of this rule.
@@ -94,6 +96,9 @@ impl Filter {
         };
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
         status.is_none_or(|status| row.status == status)
+            && self
+                .muted
+                .is_none_or(|muted| row.exemption.is_some() == muted)
             && self.agent.is_none_or(|agent| row.agent == agent)
             && same(&self.rule, &row.rule)
             && same(&self.account, row.subject.account())
@@ -153,13 +158,9 @@ pub(super) async fn one(
     Extension(credential): Extension<Credential>,
     id: Parts<String>,
 ) -> Result<Response, Problem> {
-    let id = path(id)?;
-    answer(move || {
-        shared
-            .service
-            .finding(&id)?
-            .filter(|story| credential.reaches(story.finding.subject.account()))
-            .ok_or_else(|| Problem::NO_SUCH.detail(format!("finding {id:?}")))
+    found("finding", id, move |id| {
+        let story = shared.service.finding(id)?;
+        Ok(story.filter(|story| credential.reaches(story.finding.subject.account())))
     })
     .await
 }

@@ -336,9 +336,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says("Operations", "Whether the process lives.")
             .sends("text/plain", "It does."),
         Endpoint::get("/readyz", readyz)
-            .says("Operations", "Whether every owned task is live.")
+            .says(
+                "Operations",
+                "Whether every agent here knows which tasks are its own and each of them is live.",
+            )
             .query::<Ready>()
-            .answers::<Readiness>(200, "Every one is.")
+            .answers::<Readiness>(200, "It is so.")
             .answers::<Readiness>(503, "Not yet; `missing` says why."),
         Endpoint::post("/api/v1/events", publish)
             .says(

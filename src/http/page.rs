@@ -117,9 +117,13 @@ pub(super) fn page<T>(
         .map(|row| (key(&row), row))
         .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
         .collect();
-    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let more = keyed.len() > limit;
-    keyed.truncate(limit);
+    if more {
+        // The page's rows, in any order, without ordering all the others.
+        keyed.select_nth_unstable_by(limit, |a, b| a.0.cmp(&b.0));
+        keyed.truncate(limit);
+    }
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let next = if more {
         keyed.last().map(|(key, _)| key.hex())
     } else {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::extract::{Asked, Parts, answer, path, query, within};
+use super::extract::{Asked, Parts, answer, found, query, within};
 use super::page::{Key, Order, contains, page};
 use super::{Credential, Problem, Shared};
 use crate::model::{
@@ -26,6 +26,9 @@ pub(super) struct RecommendationPage {
     next: Option<String>,
     /// Rows the profile `default` left out because a more urgent one speaks for owner and cause.
     collapsed: usize,
+    /// Where the live stream stood before the rows were read: `/api/v1/stream?after=` tells every
+    /// change since.
+    as_of: String,
     /// USD a month all open matching rows would save together.
     saves_monthly: crate::model::Usd,
     recommendations: Vec<Arc<Recommendation>>,
@@ -248,6 +251,7 @@ pub(super) async fn list(
     let filter = query(asked)?;
     answer(move || {
         let words = filter.q.as_deref().map(str::to_lowercase);
+        let as_of = shared.service.feed().position().to_string();
         let mut rows = shared.service.recommendations()?;
         rows.retain(|row| {
             credential.reaches(row.owner.account()) && filter.admits(row, words.as_deref())
@@ -266,6 +270,7 @@ pub(super) async fn list(
             total: page.total,
             next: page.next,
             collapsed,
+            as_of,
             saves_monthly,
             recommendations: page.rows,
         })
@@ -278,13 +283,9 @@ pub(super) async fn one(
     Extension(credential): Extension<Credential>,
     id: Parts<String>,
 ) -> Result<Response, Problem> {
-    let id = path(id)?;
-    answer(move || {
-        shared
-            .service
-            .recommendation(&id)?
-            .filter(|story| credential.reaches(story.recommendation.owner.account()))
-            .ok_or_else(|| Problem::NO_SUCH.detail(format!("recommendation {id:?}")))
+    found("recommendation", id, move |id| {
+        let story = shared.service.recommendation(id)?;
+        Ok(story.filter(|story| credential.reaches(story.recommendation.owner.account())))
     })
     .await
 }

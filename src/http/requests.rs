@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::extract::{Asked, Parts, Sent, answer, blocking, body, path, query};
+use super::extract::{Asked, Parts, Sent, answer, blocking, body, found, query};
 use super::page::{Key, page};
 use super::{Credential, Problem, Shared};
 use crate::model::{AgentName, Answer, Subject, TaskKind, TaskStatus, Timestamp};
@@ -269,13 +269,9 @@ pub(super) async fn one(
     Extension(credential): Extension<Credential>,
     id: Parts<String>,
 ) -> Result<Response, Problem> {
-    let id = path(id)?;
-    answer(move || {
-        shared
-            .service
-            .request(&id)?
-            .filter(|row| reaches(&credential, row))
-            .ok_or_else(|| Problem::NO_SUCH.detail(format!("request {id:?}")))
+    found("request", id, move |id| {
+        let row = shared.service.request(id)?;
+        Ok(row.filter(|row| reaches(&credential, row)))
     })
     .await
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::endpoint::Endpoint;
 use super::extract::{Parts, answer, path};
 use super::{Credential, Problem, Shared};
-use crate::model::{AgentName, FindingStatus, Severity};
+use crate::model::{AgentName, Severity};
 use crate::rules::{Meta, RULES};
 
 /// A rule, without its page.
@@ -80,7 +80,7 @@ fn row(meta: &'static Meta, open: &BTreeMap<String, usize>) -> RuleRow {
 fn open(shared: &Shared, credential: &Credential) -> Result<BTreeMap<String, usize>, Problem> {
     let mut open = BTreeMap::new();
     for finding in shared.service.findings()? {
-        if finding.status == FindingStatus::Open && credential.reaches(finding.subject.account()) {
+        if finding.counts() && credential.reaches(finding.subject.account()) {
             *open.entry(finding.rule.to_string()).or_default() += 1;
         }
     }

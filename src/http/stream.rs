@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::endpoint::Endpoint;
 use super::extract::{Asked, blocking, query};
-use super::feed::{Position, Since};
+use super::feed::{End, Position, Since};
 use super::{Credential, Problem, Shared, agents};
 
 /// Between two events `agents`, which also keep the connection alive.
@@ -98,6 +98,13 @@ impl Reader {
     async fn run(self, last: Option<String>) -> Option<()> {
         let feed = self.shared.service.feed();
         let mut moved = feed.watch();
+        // A reader that is greeted hears of everything from then on.
+        tokio::select! {
+            begun = moved.wait_for(|end| *end != End::Waiting) => {
+                begun.ok()?;
+            }
+            () = self.chunks.closed() => return None,
+        }
         let end = feed.position();
         let mut position = match last.as_deref().map(Position::parse) {
             None => end,
@@ -118,7 +125,7 @@ impl Reader {
                 _ = ticks.tick() => self.write_agents(position).await?,
                 changed = moved.changed() => {
                     changed.ok()?;
-                    if moved.borrow_and_update().is_none() {
+                    if *moved.borrow_and_update() == End::Over {
                         return None;
                     }
                 }

@@ -34,8 +34,10 @@ pub(super) struct SubjectRow {
     subject: Subject,
     /// Agents that remember something of it.
     agents: Vec<AgentName>,
-    /// Findings open on it.
+    /// Findings open on it, without the muted ones.
     open_findings: usize,
+    /// Findings open on it that are muted.
+    muted_findings: usize,
     /// The worst of them.
     worst: Option<Severity>,
     /// Open recommendations that change it.
@@ -184,6 +186,7 @@ pub(super) struct WhyFilter {
 #[derive(Default)]
 struct Tally {
     open: usize,
+    muted: usize,
     worst: Option<Severity>,
     recommendations: usize,
 }
@@ -221,10 +224,14 @@ pub(super) async fn list(
             .map(|row| (row.subject.as_str(), Tally::default()))
             .collect();
         for finding in shared.service.findings()? {
-            let open = finding.status == FindingStatus::Open;
-            if let Some(tally) = tallies.get_mut(finding.subject.as_str()).filter(|_| open) {
+            let Some(tally) = tallies.get_mut(finding.subject.as_str()) else {
+                continue;
+            };
+            if finding.counts() {
                 tally.open += 1;
                 tally.worst = tally.worst.max(Some(finding.severity));
+            } else if finding.open() {
+                tally.muted += 1;
             }
         }
         for row in shared.service.recommendations()? {
@@ -239,6 +246,7 @@ pub(super) async fn list(
                 subject: row.subject.clone(),
                 agents: row.agents.clone(),
                 open_findings: tally.open,
+                muted_findings: tally.muted,
                 worst: tally.worst,
                 recommendations: tally.recommendations,
             }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{ActionKind, AgentName, FindingId, Subject, Timestamp, Usd};
+use super::{ActionKind, AgentName, Exemption, FindingId, Subject, Timestamp, Usd};
 
 /// How bad it is.
 #[derive(
@@ -206,4 +206,18 @@ pub struct Finding {
     /// From the resource's tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// Who muted it, while it is open and muted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Exemption>,
+}
+
+impl Finding {
+    /// Whether the claim holds, muted or not.
+    pub fn open(&self) -> bool {
+        self.status == FindingStatus::Open && self.edge != Edge::Withdrawn
+    }
+    /// Whether the claim holds and nobody muted it: only such findings count and call for action.
+    pub fn counts(&self) -> bool {
+        self.open() && self.exemption.is_none()
+    }
 }

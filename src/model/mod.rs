@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod cloudtrail;
 mod dead_letter;
+mod exemption;
 mod fact;
 mod finding;
 mod headers;
@@ -23,6 +24,7 @@ pub use audit::AuditRecord;
 pub use change::{Action, ActionKind, Approval, Decision, Outcome, OutcomeStatus, WorkflowStep};
 pub use cloudtrail::{ApiCall, Identity};
 pub use dead_letter::{DeadLetter, Origin};
+pub use exemption::{ExemptedBy, Exemption};
 pub use fact::{
     CostLine, Dimensions, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence,
     Statistics,

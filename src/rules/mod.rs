@@ -3,6 +3,7 @@
 //! Rules read, agents remember: a rule never writes state, so it needs no knowledge of topics,
 //! replays or expiry. Everything here is pure.
 
+pub mod exempt;
 pub mod inventory;
 pub mod memory;
 pub mod network;
@@ -24,6 +25,7 @@ use crate::model::{
     Timestamp,
 };
 
+pub use exempt::Exemptions;
 pub use inventory::Thing;
 pub use memory::Memory;
 

@@ -163,7 +163,7 @@ pub const SPECS: &[MetricSpec] = &[
     spec("skyherd_source_quiet_seconds", GAUGE, &["topic"], "Seconds since the home agent in this process last took a record of a raw topic, as of the last round."),
     spec("skyherd_memory_bytes", GAUGE, &["of"], "Memory held, as of the last round: by the process, and by the store that keeps the agents' memory."),
     spec("skyherd_memory_bound_bytes", GAUGE, &["of"], "What process and store may hold, where there is a bound."),
-    spec("skyherd_open_findings", GAUGE, &["agent", "severity"], "Open findings of the whole deployment as of the last round; every process says the same."),
+    spec("skyherd_open_findings", GAUGE, &["agent", "severity"], "Open findings of the whole deployment that nobody muted, as of the last round; every process says the same."),
     spec("skyherd_open_recommendations", GAUGE, &["severity", "action"], "Open recommendations of the whole deployment as of the last round; every process says the same."),
     spec("skyherd_monthly_savings_usd", GAUGE, &["action"], "What acting on all open recommendations would save, in USD a month, as of the last round."),
     spec("skyherd_source_calls_total", COUNTER, &["api", "result"], "Requests sent to AWS, retries too: answered, put off, or failed."),

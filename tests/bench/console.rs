@@ -14,6 +14,7 @@ use skyherd::model::{Timestamp, Topic, partition_of};
 use skyherd::ports::Outgoing;
 
 use crate::browser::drive;
+use crate::cpu::Machine;
 use crate::proc::Proc;
 use crate::service::free_port;
 
@@ -79,12 +80,17 @@ fn load(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Changes volumes at [`RATE`] until `stop`, as far as the service takes them.
-fn change(base: &str, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
+/// Changes volumes at [`RATE`] until `stop`, as far as the service takes them; `stored` counts
+/// those that it did.
+fn change(
+    base: &str,
+    stop: &Arc<AtomicBool>,
+    stored: &Arc<AtomicU64>,
+) -> Vec<std::thread::JoinHandle<()>> {
     let next = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let publisher = |_| {
-        let (next, stop) = (Arc::clone(&next), Arc::clone(stop));
+        let (next, stop, stored) = (Arc::clone(&next), Arc::clone(stop), Arc::clone(stored));
         let url = format!("{base}/api/v1/events?topic=aws.inventory");
         std::thread::spawn(move || {
             let agent = ureq::Agent::new_with_defaults();
@@ -95,10 +101,15 @@ fn change(base: &str, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>
                 let at = story::begin().plus(1_000 + number as i64);
                 // Another size is another saving: a new revision of the recommendation.
                 let size = SIZE + 1 + number % 997;
-                // What is refused is missing from the figure of changes seen.
-                let _ = agent
+                let answer = agent
                     .post(&url)
                     .send_json(volume(number % VOLUMES, size, at));
+                // Read to its end, so that the connection is used again.
+                if let Ok(mut answer) = answer
+                    && answer.body_mut().read_to_string().is_ok()
+                {
+                    stored.fetch_add(1, Ordering::Relaxed);
+                }
             }
         })
     };
@@ -127,16 +138,33 @@ pub(crate) fn measure(as_json: bool) -> anyhow::Result<()> {
     service.await_quiesced(&listen);
     let base = format!("http://{listen}");
     let stop = Arc::new(AtomicBool::new(false));
+    let stored = Arc::new(AtomicU64::new(0));
     let mut publishers = Vec::new();
+    let (mut began, mut machine) = (Instant::now(), Machine::now());
+    let (mut published, mut busy) = (0.0, [machine.busy_since(); 2]);
     let rate = RATE.to_string();
-    let output = drive("smooth.mjs", &[&base, &rate, SECONDS], |word| match word {
-        "drive" => publishers = change(&base, &stop),
-        _ => stop.store(true, Ordering::Relaxed),
+    let output = drive("smooth.mjs", &[&base, &rate, SECONDS], |word| {
+        if word == "drive" {
+            busy[0] = machine.busy_since();
+            (began, machine) = (Instant::now(), Machine::now());
+            publishers = change(&base, &stop, &stored);
+        } else {
+            busy[1] = machine.busy_since();
+            published = stored.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+            stop.store(true, Ordering::Relaxed);
+        }
     });
     for publisher in publishers {
         let _ = publisher.join();
     }
-    let figures: Value = serde_json::from_str(output.trim())?;
+    let mut figures: Value = serde_json::from_str(output.trim())?;
+    figures["updates"]["published_per_second"] = json!(published.round());
+    figures["machine"] = json!({
+        "cores": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "load_average": load_average(),
+        "busy_percent_opening": (busy[0] * 100.0).round(),
+        "busy_percent_changing": (busy[1] * 100.0).round(),
+    });
     if as_json {
         println!("{figures:#}");
     } else {
@@ -145,18 +173,36 @@ pub(crate) fn measure(as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of the last minute: who else was at work.
+fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
 fn print(figures: &Value) {
     let of = |path: &str| figures.pointer(path).cloned().unwrap_or_default();
     println!("console over {} open recommendations", of("/rows"));
     println!(
-        "  first rows painted   {} ms with an empty cache, {} ms with a filled one (medians; goal {OPEN_GOAL} ms)",
+        "  the page loaded      {} ms with an empty cache, {} ms with a filled one (its load event; medians; goal {OPEN_GOAL} ms)",
+        of("/cold/loaded_ms"),
+        of("/warm/loaded_ms")
+    );
+    println!(
+        "  its rows answered    {} ms after they were asked for, {} ms with a filled cache",
+        of("/cold/answered_ms"),
+        of("/warm/answered_ms")
+    );
+    println!(
+        "  first rows painted   {} ms with an empty cache, {} ms with a filled one (medians)",
         of("/cold/median_ms"),
         of("/warm/median_ms")
     );
     println!(
-        "  under changes        {} a second seen of {} asked, for {} s",
-        of("/updates/seen_per_second"),
+        "  under changes        {} a second asked, {} published, {} heard by the browser, {} applied to its rows, for {} s",
         of("/updates/asked_per_second"),
+        of("/updates/published_per_second"),
+        of("/updates/heard_per_second"),
+        of("/updates/applied_per_second"),
         of("/updates/seconds")
     );
     println!(
@@ -167,5 +213,12 @@ fn print(figures: &Value) {
         of("/frames/longest_ms"),
         of("/frames/over_50_ms"),
         of("/frames/of")
+    );
+    println!(
+        "  machine              {} cores, {} % busy while opening, {} % under changes (browser and publishers included); load average {}",
+        of("/machine/cores"),
+        of("/machine/busy_percent_opening"),
+        of("/machine/busy_percent_changing"),
+        of("/machine/load_average")
     );
 }

@@ -15,17 +15,18 @@ const middle = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
 const round = (value) => Math.round(value * 10) / 10;
 
-// Runs before anything else in the page: notes when the first rows have been painted.
+// Runs before anything else in the page: notes when the first rows have been painted. They have been
+// once the frame that follows their insertion has ended.
 function watch() {
-  const look = () => {
-    if (document.querySelectorAll('.rows tbody .row-link').length) requestAnimationFrame(() => setTimeout(() => { window.firstRows = performance.now(); }));
-    else requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
+  new MutationObserver((_, observer) => {
+    if (!document.querySelector('.rows tbody .row-link')) return;
+    observer.disconnect();
+    requestAnimationFrame(() => setTimeout(() => { window.firstRows = performance.now(); }));
+  }).observe(document, { childList: true, subtree: true });
 }
 
 async function loads(chromium, caches) {
-  const times = [];
+  const [times, loaded, answered] = [[], [], []];
   let rows = '';
   const warm = caches ? await page(chromium) : null;
   if (warm) await warm.evaluateOnNewDocument(watch);
@@ -39,12 +40,20 @@ async function loads(chromium, caches) {
     const first = await tab.evaluate(() => window.firstRows);
     await until(tab, 'every row', () => document.querySelector('#nav-count').textContent !== '' && !document.querySelector('.under .note'));
     rows = await tab.$eval('#nav-count', (node) => node.textContent);
+    const [load, answer] = await tab.evaluate(() => [
+      performance.getEntriesByType('navigation')[0].loadEventEnd,
+      performance.getEntriesByType('resource').find((entry) => entry.name.includes('/api/v1/recommendations')).duration,
+    ]);
     // The first opening starts the browser's processes.
-    if (at > 0) times.push(first);
+    if (at > 0) {
+      times.push(first);
+      loaded.push(load);
+      answered.push(answer);
+    }
     if (context) await context.close();
   }
   if (warm) await warm.close();
-  return { rows, median_ms: round(middle(times)), worst_ms: round(Math.max(...times)) };
+  return { rows, median_ms: round(middle(times)), worst_ms: round(Math.max(...times)), loaded_ms: round(middle(loaded)), answered_ms: round(middle(answered)) };
 }
 
 const chromium = await browser();
@@ -57,10 +66,12 @@ await until(tab, 'every row', () => document.querySelectorAll('.rows .row-link')
 await request('drive');
 await tab.evaluate(async () => {
   // The very modules the page runs: another address would be another instance.
-  const { on } = await import(new URL('live.js', document.querySelector('script[type="module"]').src).href);
-  const seen = { frames: [], updates: 0, long: 0 };
+  const module = (name) => import(new URL(name, document.querySelector('script[type="module"]').src).href);
+  const [{ on }, { onRows }] = [await module('live.js'), await module('store.js')];
+  const seen = { frames: [], updates: 0, applied: 0, long: 0 };
   window.seen = seen;
   on('recommendation', () => { seen.updates += 1; });
+  onRows(({ ids }) => { seen.applied += ids.size; });
   new PerformanceObserver((list) => { for (const entry of list.getEntries()) seen.long += entry.duration; }).observe({ type: 'longtask' });
   let last = performance.now();
   const frame = (now) => {
@@ -77,14 +88,14 @@ while (performance.now() - began < seconds * 1_000) {
   await new Promise((resolve) => { setTimeout(resolve, 40); });
 }
 const lasted = (performance.now() - began) / 1_000;
-const { frames, updates, long } = await tab.evaluate(() => window.seen);
+const { frames, updates, applied, long } = await tab.evaluate(() => window.seen);
 const complaints = tab.complaints;
 await request('rest');
 await chromium.close();
 const kept = frames.slice(5);
 console.log(JSON.stringify({
   rows: cold.rows, cold, warm,
-  updates: { asked_per_second: rate, seen_per_second: Math.round(updates / lasted), seconds: round(lasted) },
+  updates: { asked_per_second: rate, heard_per_second: Math.round(updates / lasted), applied_per_second: Math.round(applied / lasted), seconds: round(lasted) },
   frames: { per_second: round(kept.length / lasted), median_ms: round(middle(kept)), p99_ms: round(quantile(kept, 0.99)), longest_ms: round(Math.max(...kept)), over_50_ms: kept.filter((ms) => ms > SEEN).length, of: kept.length },
   long_tasks_ms_per_second: round(long / lasted),
   complaints,

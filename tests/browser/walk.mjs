@@ -48,6 +48,31 @@ await steps([
     await until(tab, 'every row again', (n) => document.querySelector('.tile:nth-child(2) strong')?.textContent === n, String(open.total));
   }],
 
+  ['audit shows what default hides, by mouse and by address, and how each stands', async () => {
+    const all = await api('/api/v1/recommendations?state=all&profile=audit&limit=1000');
+    const told = await api('/api/v1/recommendations?profile=default&limit=1000');
+    const hidden = all.recommendations.filter((row) => row.state !== 'open');
+    assert(hidden.length > 0 && told.total <= open.total && open.total < all.total, `${told.total} of ${open.total} open of ${all.total}`);
+    const listed = (n) => until(tab, `${n} rows`, (wanted) => document.querySelector('.rows').getAttribute('aria-rowcount') === wanted, String(n + 1));
+    await listed(told.total);
+    assert.equal((await tab.$$('.rows tr[data-held]')).length, 0);
+    await tab.click('.segmented [data-value="audit"]');
+    await listed(all.total);
+    assert.equal(await textOf(tab, '.tile:nth-child(2) strong'), String(all.total));
+    await tab.select('select[aria-label="State"]', hidden[0].state);
+    const same = hidden.filter((row) => row.state === hidden[0].state);
+    await listed(same.length);
+    const chips = await tab.$$eval('.rows tr[data-held] .chip', (nodes) => nodes.map((node) => node.textContent.toLowerCase()));
+    assert.deepEqual(new Set(chips), new Set([hidden[0].state]));
+    await shot(tab, 'list-audit');
+    await visit(tab, base, '/recommendations');
+    await listed(told.total);
+    await visit(tab, base, '/recommendations?profile=audit');
+    await listed(all.total);
+    await visit(tab, base, '/recommendations');
+    await listed(told.total);
+  }],
+
   ['a search finds by rule, and nothing has its own words', async () => {
     await tab.keyboard.press('/');
     await tab.keyboard.type(joined.rules[0]);

@@ -108,6 +108,32 @@ fn check_prints_every_problem_with_a_hint() {
 }
 
 #[test]
+fn check_warns_of_an_exemption_that_has_ended_and_refuses_one_that_fits_no_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |rule: &str, until: &str| {
+        let file = format!(
+            "[[exemptions]]\nrules = ['{rule}']\nuntil = {until}\nreason = 'so it is meant'\n"
+        );
+        std::fs::write(dir.path().join("skyherd.toml"), file).unwrap();
+        let output = skyherd(dir.path(), &["check"]).output().unwrap();
+        (code(&output), text(&output.stdout))
+    };
+    let (status, told) = check("COST-EBS-1", "2020-01-31");
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains("warning: exemptions: entry 1 ended 2020-01-31T00:00:00Z"));
+    assert!(
+        told.contains("hint: remove it") && told.contains("\nok: "),
+        "{told}"
+    );
+    let (status, told) = check("COST-EBS-1", "9000-01-31");
+    assert_eq!((status, told.contains("warning")), (0, false), "{told}");
+    let (status, told) = check("COST-EBS-l", "9000-01-31");
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("there is no rule \"COST-EBS-l\""), "{told}");
+    assert!(told.contains("hint: did you mean COST-EBS-1?"), "{told}");
+}
+
+#[test]
 fn a_good_configuration_is_told_to_be_good() {
     let output = run(&["check"]);
     assert_eq!(code(&output), 0);

@@ -343,7 +343,44 @@ fn files_are_served_with_their_types_once_a_version_and_under_a_strict_policy() 
 mod browser {
     //! Needs Chromium and node; a stage of its own in `./dev test`.
 
+    use skyherd::http::{Access, Credential};
+    use skyherd::model::AgentName;
+
     use super::*;
+    use crate::api::world;
+
+    /// The token of an address that asks for one.
+    const TOKEN: &str = "correct-horse";
+
+    #[test]
+    fn behind_a_token_it_asks_for_one_and_shows_the_rows_only_with_the_right_one() {
+        if !require_browser() {
+            return;
+        }
+        // As at an address others reach, though nobody does.
+        let mut access = Access::new(false);
+        let reader = Credential {
+            name: "reader".to_owned(),
+            write: false,
+            accounts: Vec::new(),
+            expires_at: None,
+        };
+        let hash = blake3::hash(TOKEN.as_bytes()).to_hex();
+        assert!(access.add(&hash, reader));
+        let world = world::World::with(&AgentName::ALL, access);
+        for id in ["sg-0a1", "sg-0a2", "sg-0a3"] {
+            let record = world::opened_group(id).to_string();
+            world
+                .handle
+                .publish(Topic::AwsInventory, None, record.as_bytes())
+                .unwrap();
+        }
+        world.quiet();
+        let base = format!("http://{}", world.address);
+        drive("token.mjs", &[&base, TOKEN], |word| {
+            panic!("the script asks for {word:?}")
+        });
+    }
 
     #[test]
     fn a_person_finds_asks_loses_and_regains_everything_with_mouse_keys_and_phone() {

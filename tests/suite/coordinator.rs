@@ -10,9 +10,9 @@ use skyherd::agents::coordinator::{
 use skyherd::agents::{Agent, Effects, Input, Keys, Step, Trigger};
 use skyherd::model::{
     ActionKind, AgentName, Answer, Approval, AuditRecord, Decision, Edge, Environment, Evidence,
-    Finding, FindingId, FindingStatus, Message, Proposal, Recommendation, RecommendationId,
-    RecommendationState, Request, Savings, Severity, Subject, Task, TaskKind, TaskResult,
-    TaskStatus, Timestamp, Topic, Usd,
+    ExemptedBy, Exemption, Finding, FindingId, FindingStatus, Message, Proposal, Recommendation,
+    RecommendationId, RecommendationState, Request, Savings, Severity, Subject, Task, TaskKind,
+    TaskResult, TaskStatus, Timestamp, Topic, Usd,
 };
 
 const ACCOUNT: &str = "111122223333";
@@ -65,6 +65,7 @@ fn finding(rule: &str, resource: &str) -> Finding {
         confidence: 0.9,
         exposed: false,
         environment: None,
+        exemption: None,
     }
 }
 
@@ -301,6 +302,59 @@ fn a_finding_without_a_proposal_asks_a_person_to_look() {
     let row = world.row("instance/i-1", ActionKind::Investigate);
     assert_eq!(row.state, RecommendationState::Open);
     assert!(row.targets.is_empty(), "nothing is changed by looking");
+}
+
+#[test]
+fn a_muted_finding_neither_proposes_nor_vetoes_nor_hides() {
+    let muted = |finding: Finding, seq: u64| Finding {
+        exemption: Some(Exemption {
+            by: ExemptedBy::Tag,
+            reason: "meant to be so".into(),
+            until: at(1_000_000),
+        }),
+        edge: Edge::Updated,
+        ..finding.version(1, seq).minute(seq as i64)
+    };
+    let idle = finding("COST-EC2-1", "instance/i-1").proposes(ActionKind::Stop, 70_080);
+    let slow = finding("PERF-EC2-3", "instance/i-1")
+        .proposes(ActionKind::ChangeCredits, 0)
+        .severity(Severity::High);
+    let mut world = World::after([idle.clone(), slow.clone()]);
+    let stop = |world: &World| world.row("instance/i-1", ActionKind::Stop).state;
+    assert_eq!(stop(&world), RecommendationState::Vetoed);
+
+    world.find(muted(slow.clone(), 2));
+    assert_eq!(stop(&world), RecommendationState::Open);
+    let mended = world.row("instance/i-1", ActionKind::ChangeCredits);
+    assert_eq!(mended.state, RecommendationState::Resolved);
+
+    world.find(muted(idle, 2));
+    assert_eq!(stop(&world), RecommendationState::Resolved);
+    let saved: Vec<Usd> = world
+        .rows()
+        .values()
+        .map(Recommendation::counted_savings)
+        .collect();
+    assert!(saved.iter().all(|saved| *saved == Usd::ZERO), "{saved:?}");
+
+    // Its exemption ended: it speaks again.
+    world.find(Finding {
+        edge: Edge::Updated,
+        ..slow.version(1, 3).minute(3)
+    });
+    let again = world.row("instance/i-1", ActionKind::ChangeCredits);
+    assert_eq!((again.state, again.cycle), (RecommendationState::Open, 2));
+
+    let all = finding("SEC-SG-1", "security-group/sg-1").proposes(ActionKind::RevokeIngress, 0);
+    let one = finding("SEC-SG-2", "security-group/sg-1").proposes(ActionKind::RevokeIngress, 0);
+    let mut world = World::after([one, all.clone()]);
+    let rules = |world: &World| {
+        let row = world.row("security-group/sg-1", ActionKind::RevokeIngress);
+        row.rules
+    };
+    assert_eq!(rules(&world), ["SEC-SG-1"]);
+    world.find(muted(all, 2));
+    assert_eq!(rules(&world), ["SEC-SG-2"]);
 }
 
 #[test]

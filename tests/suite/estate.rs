@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use skyherd::estate::{Estate, EstateOptions, Record};
 use skyherd::model::{AgentName, Recommendation, RecommendationState, Topic};
 use skyherd::sources::{Decoded, decode};
+
+use crate::harness::{DEADLINE, await_until, free_port};
 
 /// A short and sparse estate: the same plan, fewer records.
 const SPARSE: EstateOptions = EstateOptions {
@@ -279,4 +281,92 @@ fn an_interrupted_demo_exits_with_130_and_leaves_no_folder() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(scratch(), 0);
+}
+
+/// A child that does not outlive its test.
+struct Leashed(Option<Child>);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_demo_with_the_console_serves_its_rows_takes_events_and_ends_at_ctrl_c() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let arguments = ["demo", "--headless", "--json", "--hours", "30", "--console"];
+    let mut child = skyherd(dir.path(), &arguments)
+        .env("SKYHERD_HTTP__LISTEN", &listen)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let stdout = child.stdout.take().unwrap();
+    let mut child = Leashed(Some(child));
+    let told = stderr
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("http://"));
+    let base = format!("http://{listen}");
+    let told = told.unwrap_or_default();
+    assert!(
+        told.contains(&format!("{base}/")) && told.contains("ctrl-c"),
+        "{told:?}"
+    );
+    let page = ureq::get(format!("{base}/")).call().unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+
+    let rows = |path: &str| -> BTreeSet<String> {
+        let url = format!("{base}/api/v1/{path}");
+        let page: Value = ureq::get(url)
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_json()
+            .unwrap();
+        let rows = page["recommendations"].as_array().unwrap();
+        let ids = rows
+            .iter()
+            .map(|row| row["id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    let shown = rows("recommendations?limit=1000");
+    assert!(shown.len() > 1, "{shown:?}");
+
+    // The agents are there too.
+    let group = r#"{"account":"111122223333","region":"eu-west-1","kind":"security-group","observed_at":"2026-11-20T00:00:00Z",
+        "item":{"GroupId":"sg-0mine","IpPermissions":[{"IpProtocol":"-1","IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]}}"#;
+    let answer = ureq::post(format!("{base}/api/v1/events?topic=aws.inventory"))
+        .content_type("application/json")
+        .send(group)
+        .unwrap();
+    assert_eq!(answer.status(), 202);
+    await_until("the row of the published record", DEADLINE, || {
+        (rows("recommendations?account=111122223333").len() == 1).then_some(())
+    });
+    assert!(rows("recommendations?limit=1000").is_superset(&shown));
+
+    let killed = Command::new("kill")
+        .args(["-INT", &child.0.as_ref().unwrap().id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let ended = child.0.as_mut().unwrap().wait().unwrap();
+    assert_eq!(ended.code(), Some(130));
+    let printed = std::io::read_to_string(stdout).unwrap();
+    let printed: BTreeSet<String> = printed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["kind"] == "recommendation")
+        .map(|line| line["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(shown, printed);
+    let left = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 0);
 }

@@ -16,7 +16,14 @@ const HOURLY: StoryOptions = StoryOptions {
 
 fn replay(options: StoryOptions, partitions: u32) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
-    let mut replay = Replay::open(dir.path(), ReplayOptions { partitions }).unwrap();
+    let mut replay = Replay::open(
+        dir.path(),
+        ReplayOptions {
+            partitions,
+            ..ReplayOptions::default()
+        },
+    )
+    .unwrap();
     for record in tell(options) {
         replay
             .push(record.topic, Some(&record.account), &record.payload)

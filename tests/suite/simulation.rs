@@ -16,8 +16,12 @@ use skyherd::agents::Agent;
 use skyherd::agents::coordinator::Coordinator;
 use skyherd::agents::domain::DomainAgent;
 use skyherd::estate::{self, Estate, EstateOptions};
-use skyherd::model::{AgentName, FindingStatus, Message, Timestamp, Topic, partition_of};
+use skyherd::model::{
+    AgentName, ExemptedBy, Exemption, FindingStatus, Message, Timestamp, Topic, partition_of,
+};
 use skyherd::ports::{Outgoing, PortError, PortResult};
+use skyherd::rules::Exemptions;
+use skyherd::rules::exempt::Entry;
 use skyherd::runtime::{Options, Outside, Standing, Turn, Worker, topics_of};
 use skyherd::sources::{Decoded, decode};
 use skyherd::telemetry::Metrics;
@@ -84,14 +88,34 @@ fn worker(world: &SimWorld, name: AgentName, member: u32, options: &Options) -> 
     }
     match name {
         AgentName::Coordinator => build(world, Coordinator, member, options),
-        domain => build(world, DomainAgent::new(domain), member, options),
+        domain => {
+            let agent = DomainAgent::new(domain).exempting(exemptions());
+            build(world, agent, member, options)
+        }
     }
+}
+
+/// What is muted by the configuration: one thing to the end, another until a day of the story.
+fn exemptions() -> Exemptions {
+    let entry = |rule: &str, account: &str, days: i64| Entry {
+        rules: vec![rule.to_owned()],
+        accounts: vec![account.to_owned()],
+        regions: Vec::new(),
+        resources: Vec::new(),
+        tags: BTreeMap::new(),
+        until: story::begin().plus(days * Timestamp::DAY),
+        reason: "so it is meant".to_owned(),
+    };
+    Exemptions::new(vec![
+        entry("PERF-EBS-*", story::DEVELOPMENT, 10_000),
+        entry("RES-*", story::DEVELOPMENT, 33),
+    ])
 }
 
 /// What is compared: nothing that may depend on who interrupted whom.
 #[derive(PartialEq, Debug, Default, Clone)]
 struct Rest {
-    findings: BTreeSet<(String, String, String, u32)>,
+    findings: BTreeSet<(String, String, String, u32, Option<Exemption>)>,
     recommendations: BTreeMap<String, String>,
     dead_letters: BTreeSet<Vec<u8>>,
 }
@@ -140,6 +164,7 @@ fn rest(world: &SimWorld, strict: bool) -> Result<Rest, String> {
                     row.subject.to_string(),
                     row.discriminator.to_string(),
                     row.episode,
+                    row.exemption.clone(),
                 ));
             }
         }
@@ -198,7 +223,29 @@ fn history(world: &SimWorld) -> String {
     text
 }
 
-/// The story with a poison record in every raw topic.
+/// The record; volumes and groups in it say that they are exempt, volumes until a day of the story.
+fn tagged(topic: Topic, payload: Vec<u8>) -> Vec<u8> {
+    if topic != Topic::AwsInventory {
+        return payload;
+    }
+    let mut record: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let value = match record["kind"].as_str() {
+        Some("volume") => {
+            let end = story::begin().plus(33 * Timestamp::DAY);
+            format!("COST-EBS-1 COST-EBS-3 until={end} reason=so it is meant")
+        }
+        Some("security-group") => "SEC-SG-2 until=2099-01-31".to_owned(),
+        _ => return payload,
+    };
+    let tag = serde_json::json!({"Key": "skyherd:exempt", "Value": value});
+    match record["item"]["Tags"].as_array_mut() {
+        Some(tags) => tags.push(tag),
+        None => record["item"]["Tags"] = serde_json::json!([tag]),
+    }
+    record.to_string().into_bytes()
+}
+
+/// The story with a poison record in every raw topic, and with tags that exempt.
 fn plot() -> &'static [Outgoing] {
     static PLOT: OnceLock<Vec<Outgoing>> = OnceLock::new();
     PLOT.get_or_init(|| {
@@ -212,7 +259,7 @@ fn plot() -> &'static [Outgoing] {
                 topic: record.topic,
                 partition: partition_of(&record.account, PARTITIONS),
                 key: Some(record.account.into_bytes()),
-                payload: Some(record.payload),
+                payload: Some(tagged(record.topic, record.payload)),
                 headers: Vec::new(),
                 timestamp_ms: Some(record.at.ms()),
             })
@@ -525,6 +572,10 @@ fn every_seed_ends_as_the_undisturbed_run_does() {
     };
     let input = Input::story();
     assert!(!input.rest[1].findings.is_empty() && !input.rest[1].recommendations.is_empty());
+    let muted: Vec<ExemptedBy> = (input.rest[1].findings.iter())
+        .filter_map(|(.., exemption)| Some(exemption.as_ref()?.by))
+        .collect();
+    assert!(muted.contains(&ExemptedBy::Tag) && muted.contains(&ExemptedBy::Configuration));
     let failed: Vec<(u64, String)> = seeds
         .iter()
         .filter_map(|seed| run(*seed, input).err().map(|error| (*seed, error)))
@@ -661,4 +712,38 @@ fn a_misplaced_record_is_forwarded_once_and_in_order() {
         .collect();
     assert!(!expected.is_empty());
     assert_eq!(forwarded, expected);
+}
+
+#[test]
+fn the_story_has_exemptions_that_end_while_it_is_told() {
+    let world = decided(plot());
+    let mut ended = BTreeSet::new();
+    for name in DOMAINS {
+        for partition in 0..PARTITIONS {
+            let mut muted: BTreeMap<String, ExemptedBy> = BTreeMap::new();
+            for (_, record) in world.records(Topic::written_by(name), partition) {
+                let topic = Topic::written_by(name);
+                let decoded = decode(topic, record.key.as_deref(), record.payload.as_deref());
+                let Ok(Decoded::Message(Message::Finding(row))) = decoded else {
+                    continue;
+                };
+                let before = match &row.exemption {
+                    Some(exemption) => muted.insert(row.id.to_string(), exemption.by),
+                    None => muted.remove(row.id.as_str()),
+                };
+                if let (Some(by), true) = (before, row.counts()) {
+                    ended.insert((by, row.rule.to_string(), row.at.day()));
+                }
+            }
+        }
+    }
+
+    let end = story::begin().plus(33 * Timestamp::DAY).day();
+    for by in [ExemptedBy::Tag, ExemptedBy::Configuration] {
+        assert!(
+            ended
+                .iter()
+                .any(|(ender, _, day)| (*ender, *day) == (by, end))
+        );
+    }
 }

@@ -11,6 +11,7 @@ mod open;
 mod recent;
 mod retention;
 mod store;
+mod syncs;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use retention::{Keep, Trimmed};
 use crate::model::Topic;
 use crate::ports::{Appender, Outgoing, PortError, PortResult, RECENT_CAPACITY, RecordView, Usage};
 use codec::{Headers, TaskRow};
+use syncs::Syncs;
 
 /// Partitions of every topic unless configured otherwise.
 pub const PARTITIONS_DEFAULT: u32 = 32;
@@ -94,6 +96,7 @@ struct Inner {
     /// Counts appends; pollers with nothing to do wait on it.
     appended: Mutex<u64>,
     appended_signal: Condvar,
+    syncs: Syncs,
     _lock: File,
 }
 
@@ -137,12 +140,15 @@ impl Embedded {
         &self.0.dir
     }
 
-    /// Makes everything appended and committed so far survive the machine (fsync).
+    /// Makes everything appended and committed so far survive the machine (fsync). Callers at
+    /// the same time share one.
     pub fn persist(&self) -> PortResult<()> {
-        self.0
-            .db
-            .persist(PersistMode::SyncAll)
-            .map_err(|error| self.broken("be synced", &error))
+        self.0.syncs.after_now(|| {
+            self.0
+                .db
+                .persist(PersistMode::SyncAll)
+                .map_err(|error| self.broken("be synced", &error))
+        })
     }
 
     /// Bytes on disk, journal included.

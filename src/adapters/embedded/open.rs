@@ -150,6 +150,7 @@ impl Embedded {
             removing: Mutex::new(()),
             appended: Mutex::new(0),
             appended_signal: Condvar::new(),
+            syncs: super::syncs::Syncs::default(),
             _lock: lock,
         };
         Ok(Self(Arc::new(embedded)))

@@ -8,9 +8,9 @@ use super::Effects;
 use super::case;
 use super::conflicts::JOININGS;
 use super::state::{Note, Seen, State};
-use crate::model::{Edge, Finding, FindingId, FindingStatus, Subject, Timestamp};
+use crate::model::{Finding, FindingId, Subject, Timestamp};
 
-/// Closed findings whose version is kept a subject, to refuse rows that come late. The oldest is
+/// Closed and muted findings whose version is kept a subject, to refuse rows that come late. The oldest is
 /// forgotten first.
 pub const CLOSED_MAX: usize = 256;
 
@@ -34,8 +34,8 @@ pub(super) fn take(key: &Subject, finding: &Finding, state: &mut State, effects:
         None => None,
     };
     effects.dirty = true;
-    let open = finding.status == FindingStatus::Open && finding.edge != Edge::Withdrawn;
-    let owner = open.then(|| holder(finding).clone());
+    // A muted finding is nobody's: it neither proposes, joins, hides nor vetoes.
+    let owner = finding.counts().then(|| holder(finding).clone());
     state.seen.insert(
         finding.id.clone(),
         Seen {
@@ -95,7 +95,7 @@ fn leave(
     }
 }
 
-/// Keeps the bound on closed findings. Open ones are as many as the agents keep open.
+/// Keeps the bound on closed and muted findings. Open ones are as many as the agents keep open.
 fn forget(state: &mut State) {
     let mut closed: Vec<(Timestamp, FindingId)> = state
         .seen

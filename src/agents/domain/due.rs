@@ -103,10 +103,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Brings owner and environment of open rows up to date, then asks for the next wake.
+    /// Brings what open rows say of their resource up to date, then asks for the next wake.
     pub(super) fn finish(mut self, woken: bool) {
-        if self.effects.dirty && !self.state.findings.is_empty() {
-            self.follow_owner();
+        if (self.effects.dirty || woken && self.exemption_ended())
+            && !self.state.findings.is_empty()
+        {
+            self.follow_resource();
         }
         // What is overdue already waits for the next step: a wake lies in the future.
         let next = self.next_wake().map(|at| at.max(self.now.plus(1)));
@@ -117,7 +119,15 @@ impl Turn<'_> {
         }
     }
 
-    fn follow_owner(&mut self) {
+    /// Whether time alone has ended the exemption of an open row.
+    fn exemption_ended(&self) -> bool {
+        self.state.open_rows().any(|row| {
+            let until = row.exemption.as_ref().map(|exemption| exemption.until);
+            until.is_some_and(|until| until <= self.now)
+        })
+    }
+
+    fn follow_resource(&mut self) {
         let owner = self.state.memory.owner(self.key);
         let environment: Option<Environment> = self.state.memory.environment();
         let mut rows = Vec::new();
@@ -141,12 +151,17 @@ impl Turn<'_> {
                 .and_then(|proposal| proposal.target.as_ref())
                 .is_some();
             let moved = !targeted && row.owner != owner;
-            if !moved && row.environment == environment {
+            let thing = self.state.memory.thing.as_ref();
+            let before = row.exemption.as_ref();
+            let asked = (&*row.rule, self.key, self.now);
+            let exemption = self.agent.exemption(asked, thing, before);
+            if !moved && row.environment == environment && row.exemption == exemption {
                 continue;
             }
             *seq += 1;
             row.owner_before = moved.then(|| std::mem::replace(&mut row.owner, owner.clone()));
             row.environment = environment;
+            row.exemption = exemption;
             row.edge = Edge::Updated;
             row.at = self.at;
             row.seq = *seq;
@@ -161,7 +176,9 @@ impl Turn<'_> {
         let rules = self.state.wakes.values().copied();
         let findings = self.state.findings.values().filter_map(|memory| {
             if memory.open {
-                memory.expires_at
+                let row = memory.row.as_ref();
+                let muted = row.and_then(|row| Some(row.exemption.as_ref()?.until));
+                memory.expires_at.into_iter().chain(muted).min()
             } else {
                 memory
                     .row

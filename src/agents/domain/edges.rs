@@ -8,7 +8,7 @@ use super::state::{DomainState, finding_key};
 use super::{DomainAgent, account_subject};
 use crate::agents::{Effects, Observed, Step};
 use crate::model::{
-    Edge, Environment, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
+    Edge, Environment, Exemption, Finding, FindingId, FindingStatus, Message, Subject, Timestamp,
 };
 use crate::rules::{Found, Meta, Verdict};
 
@@ -25,6 +25,13 @@ pub(super) struct Turn<'a> {
     pub(super) at: Timestamp,
     pub(super) state: &'a mut DomainState,
     pub(super) effects: &'a mut Effects<Note>,
+}
+
+/// What a row says of its resource rather than of the rule's claim.
+struct Setting {
+    owner: Subject,
+    environment: Option<Environment>,
+    exemption: Option<Exemption>,
 }
 
 impl<'a> Turn<'a> {
@@ -89,12 +96,18 @@ impl<'a> Turn<'a> {
             .as_ref()
             .and_then(|proposal| proposal.target.clone())
             .unwrap_or_else(|| self.state.memory.owner(self.key));
-        let environment = self.state.memory.environment();
         let memory = self.state.findings.entry(key).or_default();
         let before = memory.row.as_deref().filter(|_| memory.open);
+        let thing = self.state.memory.thing.as_ref();
+        let muted = before.and_then(|row| row.exemption.as_ref());
+        let setting = Setting {
+            owner,
+            environment: self.state.memory.environment(),
+            exemption: (self.agent).exemption((meta.id, self.key, self.now), thing, muted),
+        };
         let ends = ends.max(memory.expires_at.filter(|_| before.is_some()));
         let Some(before) = before else {
-            let row = row_of(meta, self.key, (found, owner, environment), at);
+            let row = row_of(meta, self.key, (found, setting), at);
             self.write(row, Edge::Opened, ends);
             return;
         };
@@ -104,8 +117,9 @@ impl<'a> Turn<'a> {
         let same = before.severity == found.severity
             && before.proposal == found.proposal
             && before.exposed == found.exposed
-            && before.owner == owner
-            && before.environment == environment
+            && before.owner == setting.owner
+            && before.environment == setting.environment
+            && before.exemption == setting.exemption
             && memory.facts == found.facts
             && !moved_on(before.expires_at, ends, found.expires);
         if same {
@@ -116,7 +130,7 @@ impl<'a> Turn<'a> {
             return;
         }
         let (opened_at, owner_before) = (before.opened_at, before.owner.clone());
-        let (mut row, facts) = row_of(meta, self.key, (found, owner, environment), self.at);
+        let (mut row, facts) = row_of(meta, self.key, (found, setting), self.at);
         row.opened_at = opened_at;
         row.owner_before = (row.owner != owner_before).then_some(owner_before);
         self.write((row, facts), Edge::Updated, ends);
@@ -161,6 +175,7 @@ impl<'a> Turn<'a> {
         row.seq = memory.seq;
         row.owner_before = None;
         row.expires_at = memory.expires_at;
+        row.exemption = None;
         let row = row.clone();
         self.publish(row);
     }
@@ -176,7 +191,8 @@ impl<'a> Turn<'a> {
         };
         let edge = Observed::Text(SmolStr::new_static(edge));
         self.observe(row.at, row.rule.clone(), edge);
-        let open = (row.status == FindingStatus::Open)
+        let open = row
+            .counts()
             .then(|| (row.subject.clone(), format!("{}: {}", row.rule, row.why)));
         let index = account_subject(self.key.account());
         if index == *self.key {
@@ -200,7 +216,7 @@ fn moved_on(before: Option<Timestamp>, after: Option<Timestamp>, span: Option<i6
 fn row_of(
     meta: &'static Meta,
     subject: &Subject,
-    (found, owner, environment): (Found, Subject, Option<Environment>),
+    (found, setting): (Found, Setting),
     at: Timestamp,
 ) -> (Finding, SmolStr) {
     let row = Finding {
@@ -221,12 +237,13 @@ fn row_of(
         episode: 0,
         seq: 0,
         epoch: 0,
-        owner,
+        owner: setting.owner,
         owner_before: None,
         proposal: found.proposal,
         confidence: found.confidence,
         exposed: found.exposed,
-        environment,
+        environment: setting.environment,
+        exemption: setting.exemption,
     };
     (row, found.facts)
 }

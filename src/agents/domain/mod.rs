@@ -24,10 +24,10 @@ pub use tasks::{ATTEMPTS_MAX, BACKOFF_BASE_MS, TaskError, TaskHandler};
 
 use super::{Agent, Capabilities, Effects, Input, Keys, Step, Trigger};
 use crate::model::{
-    AgentName, Edge, EventKind, FactBody, FindingStatus, Item, ItemKind, Message, MetricPoint,
-    Subject, TaskKind, Timestamp, Topic,
+    AgentName, Edge, EventKind, ExemptedBy, Exemption, FactBody, FindingStatus, Item, ItemKind,
+    Message, MetricPoint, Subject, TaskKind, Timestamp, Topic,
 };
-use crate::rules::{Metric, RULES, Rule};
+use crate::rules::{Exemptions, Metric, RULES, Rule, Thing};
 use edges::Turn;
 
 /// The resource type under which an account's own memory is kept.
@@ -46,6 +46,7 @@ pub struct DomainAgent {
     rules: Vec<RuleRef>,
     metrics: Vec<(Metric, Vec<RuleRef>)>,
     handler: Box<dyn TaskHandler>,
+    exemptions: Exemptions,
 }
 
 impl fmt::Debug for DomainAgent {
@@ -81,12 +82,38 @@ impl DomainAgent {
             rules,
             metrics,
             handler,
+            exemptions: Exemptions::default(),
         }
+    }
+
+    /// The agent with the exemptions of the configuration. They are this process's own: only the
+    /// owner of a task applies them, when it hears of the resource, so rows do not alternate
+    /// between two lists while both processes run.
+    #[must_use]
+    pub fn exempting(mut self, exemptions: Exemptions) -> Self {
+        self.exemptions = exemptions;
+        self
     }
 
     /// Its rules, in catalogue order.
     pub fn rules(&self) -> &[RuleRef] {
         &self.rules
+    }
+
+    /// What exempts a resource from a rule as of the task's clock. `before` is what did so far:
+    /// while nothing is known of the tags, as after a loss of memory, their word stands.
+    fn exemption(
+        &self,
+        (rule, subject, now): (&str, &Subject, Timestamp),
+        thing: Option<&Thing>,
+        before: Option<&Exemption>,
+    ) -> Option<Exemption> {
+        let tags = thing.map(|thing| &thing.tags);
+        let found = self.exemptions.find(rule, subject, tags, now);
+        let stands = |before: &&Exemption| {
+            thing.is_none() && before.by == ExemptedBy::Tag && now < before.until
+        };
+        found.or_else(|| before.filter(stands).cloned())
     }
 
     fn readers(&self, point: &MetricPoint) -> Option<(&Metric, &[RuleRef])> {
@@ -107,8 +134,12 @@ impl DomainAgent {
             .rules
             .iter()
             .any(|rule| rule.meta().needs.items.contains(&item.kind));
+        // The tags of what is judged by metrics or events alone may exempt it.
+        let kind = item.kind.as_str();
+        let judged = (self.rules.iter()).any(|rule| rule.meta().needs.subjects.contains(&kind));
         // Instances tell volumes whom they belong to; interfaces tell groups that they are used.
         ruled
+            || judged
             || matches!(item.kind, ItemKind::Instance)
             || (item.kind == ItemKind::NetworkInterface && self.name == AgentName::Security)
     }
@@ -275,6 +306,7 @@ impl Agent for DomainAgent {
         row.seq += 1;
         row.at = now;
         row.owner_before = None;
+        row.exemption = None;
         Some(Message::Finding(row))
     }
 }

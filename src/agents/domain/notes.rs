@@ -43,11 +43,11 @@ pub enum Says {
         /// `None` when it no longer does.
         carrier: Option<Carrier>,
     },
-    /// To the account: an open finding, or that it is closed.
+    /// To the account: an open finding, or that it is closed or muted.
     Row {
         /// The finding.
         id: FindingId,
-        /// Its subject and reason; `None` when it is closed.
+        /// Its subject and reason; `None` when it is closed or muted.
         open: Option<(Subject, String)>,
     },
 }

@@ -96,7 +96,7 @@ impl DomainState {
         true
     }
 
-    /// The open findings' rows.
+    /// The open findings' rows, muted ones too.
     pub fn open_rows(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .values()
@@ -104,7 +104,8 @@ impl DomainState {
             .filter_map(|memory| memory.row.as_deref())
     }
 
-    /// In an account's own memory: open findings of the whole account with their reasons.
+    /// In an account's own memory: open findings of the whole account that nobody muted, with
+    /// their reasons.
     pub fn index_findings(&self) -> Vec<(FindingId, String)> {
         self.index
             .iter()

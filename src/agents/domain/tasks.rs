@@ -72,7 +72,7 @@ impl TaskHandler for Standard {
         state: &DomainState,
         _now: Timestamp,
     ) -> Result<Answer, TaskError> {
-        let rows: Vec<_> = state.open_rows().collect();
+        let rows: Vec<_> = state.open_rows().filter(|row| row.counts()).collect();
         let (findings, about): (Vec<_>, _) = match &task.subject {
             Some(subject) => (
                 rows.iter()

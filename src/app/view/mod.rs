@@ -20,7 +20,7 @@ use crate::http::{
     Change, DeadLetterRow, Feed, FindingStory, HistoryStep, RecommendationStory, RequestRow,
 };
 use crate::model::{AgentName, Finding, Recommendation, Subject, Topic};
-use crate::ports::{Clock as _, PortError, PortResult};
+use crate::ports::{Clock as _, PortError, PortResult, RecordView};
 use crate::runtime::SystemClock;
 
 use super::Backend;
@@ -31,7 +31,8 @@ use news::News;
 pub use news::{HEADER_MARK, HEADER_REPLAYED};
 use rows::Rows;
 
-/// Topics followed.
+/// Topics followed, what findings lead to before findings: who reads them in this order, to their
+/// ends, has the finding at hand when it has what came of it.
 pub(super) const TOPICS: [Topic; 9] = [
     Topic::Recommendations,
     Topic::FindingsResource,
@@ -93,9 +94,9 @@ impl View {
 
     /// Follows the topics until told to stop.
     pub(super) fn follow(&self, backend: &dyn Backend, stop: &AtomicBool) {
-        let mut live = false;
+        let mut past = None;
         while !stop.load(Ordering::Acquire) {
-            match self.keep_up(backend, stop, &mut live) {
+            match self.keep_up(backend, stop, &mut past) {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the topics cannot be followed; trying again");
@@ -106,14 +107,22 @@ impl View {
         }
     }
 
-    /// Follows until told to stop or the log fails. Rows of the past are no news: changes are
-    /// told once everything there was at the start is read, and from then on whatever fails.
-    fn keep_up(&self, backend: &dyn Backend, stop: &AtomicBool, live: &mut bool) -> PortResult<()> {
+    /// Follows until told to stop or the log fails. Rows of the past are no news: told is what
+    /// comes after the ends found here first, whatever fails later.
+    fn keep_up(
+        &self,
+        backend: &dyn Backend,
+        stop: &AtomicBool,
+        past: &mut Option<Vec<u64>>,
+    ) -> PortResult<()> {
         let mut follower = self.begin(backend)?;
-        let end = ends(backend)?;
+        let past: &[u64] = match past {
+            Some(known) => known,
+            None => past.insert(ends(backend)?),
+        };
+        self.feed.begin();
         while !stop.load(Ordering::Acquire) {
-            self.turn(&mut *follower, WAIT, *live)?;
-            *live = *live || covers(&self.reached.lock().next, &end);
+            self.turn(&mut *follower, WAIT, Some(past))?;
         }
         Ok(())
     }
@@ -123,7 +132,7 @@ impl View {
         let mut follower = self.begin(backend)?;
         let end = ends(backend)?;
         while !covers(&self.reached.lock().next, &end) {
-            self.turn(&mut *follower, WAIT, false)?;
+            self.turn(&mut *follower, WAIT, None)?;
         }
         Ok(())
     }
@@ -145,18 +154,25 @@ impl View {
         backend.follow(&TOPICS, next.collect())
     }
 
-    fn turn(&self, follower: &mut dyn Follower, wait: Duration, live: bool) -> PortResult<()> {
+    /// Takes what there is; what stands at or after the ends of the `past` is told.
+    fn turn(
+        &self,
+        follower: &mut dyn Follower,
+        wait: Duration,
+        past: Option<&[u64]>,
+    ) -> PortResult<()> {
         let mut news = Vec::new();
         follower.poll(TAKEN_MAX, wait, &mut |record| {
-            news.extend(News::of(&record));
+            let told = past.is_some_and(|past| !before(past, &record));
+            news.extend(News::of(&record).map(|news| (news, told)));
         })?;
         let mut changes: Vec<Change> = Vec::new();
         if !news.is_empty() {
             let now = self.clock.now();
             let mut rows = self.rows.write();
-            for news in news {
+            for (news, told) in news {
                 let change = rows.take(news, now);
-                changes.extend(change.filter(|_| live));
+                changes.extend(change.filter(|_| told));
             }
         }
         let mut reached = self.reached.lock();
@@ -166,6 +182,8 @@ impl View {
         drop(reached);
         self.moved.notify_all();
         if !changes.is_empty() {
+            // Causes first, as far as topics read beside each other can tell.
+            changes.sort_by_key(|change| change.kind != "finding");
             self.feed.push(changes);
         }
         Ok(())
@@ -269,6 +287,16 @@ impl View {
 fn ends(backend: &dyn Backend) -> PortResult<Vec<u64>> {
     let bounds = backend.all_bounds(&TOPICS)?;
     Ok(bounds.into_iter().map(|(_, end)| end).collect())
+}
+
+/// Whether a record stands before these ends.
+fn before(ends: &[u64], record: &RecordView<'_>) -> bool {
+    let partitions = ends.len() / TOPICS.len();
+    let topic = TOPICS.iter().position(|topic| *topic == record.topic);
+    let index = topic.map(|topic| topic * partitions + record.partition as usize);
+    index
+        .and_then(|index| ends.get(index))
+        .is_some_and(|end| record.offset < *end)
 }
 
 fn covers(next: &[u64], wanted: &[u64]) -> bool {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::http::{Change, FindingStory, HistoryStep, RecommendationStory};
 use crate::model::{
-    AgentName, Edge, Finding, FindingStatus, Recommendation, RecommendationState, Subject,
-    Timestamp,
+    AgentName, Edge, Finding, Recommendation, RecommendationState, Subject, Timestamp,
 };
 
 use super::asks::Asks;
@@ -164,7 +163,7 @@ impl Rows {
         };
         let what = match row.edge {
             Edge::Opened => "opened",
-            Edge::Updated => "updated",
+            Edge::Updated => turned(before.as_deref(), &row),
             Edge::Cleared => "cleared",
             Edge::Expired => "expired",
             Edge::Withdrawn => "withdrawn",
@@ -194,14 +193,17 @@ impl Rows {
             tracked.note(step);
         }
         if self.closed.1 > CLOSED_MAX {
-            forget(&mut self.findings, |row| (!open(row)).then_some(row.at));
-            self.closed.1 = count_closed(&self.findings, |row| !open(row));
+            forget(&mut self.findings, |row| (!row.open()).then_some(row.at));
+            self.closed.1 = count_closed(&self.findings, |row| !row.open());
         }
         Some(change)
     }
 
     fn count(&mut self, row: &Finding, comes: bool) {
-        let counted = if open(row) {
+        let counted = if row.open() {
+            if !row.counts() {
+                return;
+            }
             &mut self.open[row.agent as usize]
         } else {
             self.closed.1 = if comes {
@@ -291,12 +293,18 @@ pub(super) struct Steps {
     pub(super) findings: Vec<(String, Vec<Step>)>,
 }
 
-fn open(row: &Finding) -> bool {
-    row.status == FindingStatus::Open && row.edge != Edge::Withdrawn
-}
-
 fn resolved(row: &Recommendation) -> bool {
     row.state == RecommendationState::Resolved
+}
+
+/// What changed with an update: its exemption, which readers look for, or anything else.
+fn turned(before: Option<&Finding>, row: &Finding) -> &'static str {
+    let muted = |row: &Finding| row.exemption.is_some();
+    match (before.map(muted), muted(row)) {
+        (Some(false), true) => "muted",
+        (Some(true), false) => "unmuted",
+        _ => "updated",
+    }
 }
 
 /// The same row once more, under a newer epoch.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    ActionKind, AgentName, Edge, Finding, FindingStatus, Recommendation, RecommendationState,
-    Severity, Usd,
+    ActionKind, AgentName, Finding, Recommendation, RecommendationState, Severity, Usd,
 };
 use crate::telemetry::{Metrics, Signal};
 
@@ -18,9 +17,7 @@ pub(super) fn tell(
     let mut found: BTreeMap<(AgentName, Severity), u64> = BTreeMap::new();
     let mut open: BTreeMap<(Severity, ActionKind), u64> = BTreeMap::new();
     let mut savings: BTreeMap<ActionKind, Usd> = BTreeMap::new();
-    let opened =
-        |row: &&Arc<Finding>| row.status == FindingStatus::Open && row.edge != Edge::Withdrawn;
-    for row in findings.iter().filter(opened) {
+    for row in findings.iter().filter(|row| row.counts()) {
         *found.entry((row.agent, row.severity)).or_default() += 1;
     }
     let opened = |row: &&Arc<Recommendation>| row.state == RecommendationState::Open;

@@ -41,7 +41,7 @@ export function setToken(value) {
   }
 }
 
-/** Calls `tell` whenever the API asks for a token. */
+/** Calls `tell` with the problem's code whenever the API asks for a token. */
 export function onTokenWanted(tell) {
   wanting.add(tell);
 }
@@ -68,7 +68,7 @@ async function read(response) {
     if (response.ok) throw new ApiError(response.status, { title: 'the answer is no JSON', hint: 'is something between the console and skyherd?' });
   }
   if (response.ok) return value;
-  if (response.status === 401) for (const tell of wanting) tell();
+  if (response.status === 401) for (const tell of wanting) tell(value?.code);
   throw new ApiError(response.status, value ?? {});
 }
 

@@ -56,7 +56,7 @@ export function attribute(node, name, value) {
   }
 }
 
-/** Calls `work` once in the next animation frame however often it is asked for. */
+/** Calls `work` once in the next animation frame however often it is asked for; `now` does not wait for it. */
 export function framed(work) {
   let asked = 0;
   const ask = () => {
@@ -69,6 +69,10 @@ export function framed(work) {
   ask.cancel = () => {
     cancelAnimationFrame(asked);
     asked = 0;
+  };
+  ask.now = () => {
+    ask.cancel();
+    work();
   };
   return ask;
 }

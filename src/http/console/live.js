@@ -13,6 +13,7 @@ const EVENT_CHARS_MAX = 4_000_000;
 
 const listeners = new Map();
 const watchers = new Set();
+let started = false;
 let last = '';
 let attempt = 0;
 let aborter = null;
@@ -115,8 +116,15 @@ async function connect() {
   timer = setTimeout(connect, wait);
 }
 
-/** Starts listening. */
-export function start() {
+/** Goes on from where the stream stood when a list was read, unless more was heard; begins to listen if it does not yet. */
+export function from(position) {
+  last ||= position;
+  if (!started) start();
+  else if (link.state === 'refused') retry();
+}
+
+function start() {
+  started = true;
   connect();
   // A laptop that wakes or regains its network does not wait for the next try.
   const hurry = () => {

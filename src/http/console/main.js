@@ -2,7 +2,7 @@
 
 import { attribute, h, put, text } from './dom.js';
 import { ApiError, onTokenWanted, setToken } from './api.js';
-import { timeOfDay } from './format.js';
+import { count, timeOfDay } from './format.js';
 import * as keys from './keys.js';
 import * as live from './live.js';
 import * as store from './store.js';
@@ -153,17 +153,17 @@ function themeShown() {
 // ------------------------------------------------------------ tokens
 
 let asking = false;
-function askToken() {
+function askToken(code) {
   if (asking) return;
   asking = true;
-  const input = h('input', { type: 'password', autocomplete: 'off', 'aria-label': 'Bearer token', required: true });
+  const input = h('input', { type: 'password', autocomplete: 'off', 'aria-label': 'Bearer token', required: true, autofocus: true });
   const node = dialog('A token is needed',
+    code === 'token_unknown' && h('p', { class: 'note bad', role: 'alert' }, 'The token given does not count: it is unknown or expired.'),
     h('p', {}, 'This address answers only to a bearer token. ', h('code', {}, 'skyherd token NAME'), ' makes one. It is kept in this tab alone.'),
     h('form', { class: 'token', onsubmit: (event) => {
       event.preventDefault();
       setToken(input.value.trim());
       node.close();
-      live.retry();
       store.reload();
       show();
     } }, input, h('button', { class: 'button primary', type: 'submit' }, 'Use it')));
@@ -213,8 +213,7 @@ live.on('reset', () => open?.refresh?.());
 store.onRows(() => {
   let n = 0;
   for (const row of store.rows.values()) n += row.state === 'open' ? 1 : 0;
-  text(document.getElementById('nav-count'), n ? n.toLocaleString('en-US') : '');
+  text(document.getElementById('nav-count'), n ? count(n) : '');
 });
 show();
 store.reload().then(fetchAhead);
-live.start();

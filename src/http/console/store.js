@@ -3,7 +3,7 @@
 
 import { framed } from './dom.js';
 import { get, takeFirst } from './api.js';
-import { on } from './live.js';
+import { from, on } from './live.js';
 import { badness } from './format.js';
 
 /** Rows held at most; what ranks lower is counted and not held. */
@@ -91,6 +91,9 @@ async function pages(scope, mine, first, seen) {
       seen.add(row.id);
       take(row);
     }
+    // The first rows do not wait for a frame.
+    if (load.state === 'loading' && !cursor) tell.now();
+    from(page.as_of);
     cursor = page.next;
     page = null;
   } while (cursor && rows.size < ROWS_MAX);
@@ -118,6 +121,7 @@ export async function reload(scope = load.scope ?? 'open') {
     if (mine !== run) return;
     load.state = 'failed';
     load.error = error;
+    from('');
   }
   moved = true;
   tell();

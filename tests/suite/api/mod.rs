@@ -5,4 +5,4 @@ mod letters;
 mod load;
 mod stream;
 mod subjects;
-mod world;
+pub(crate) mod world;

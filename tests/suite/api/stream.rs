@@ -31,7 +31,52 @@ fn changes_arrive_in_order_beside_how_the_agents_do() {
         last += 1;
         kinds.push(event.kind);
     }
-    assert_eq!(kinds[0], "finding");
+    assert_eq!(kinds[0], "finding", "the cause before what came of it");
+}
+
+#[test]
+fn who_listens_from_the_first_moment_hears_of_what_comes_after() {
+    // Long to read, so that listening begins while the past is still being read.
+    let past: Vec<_> = (0..20_000)
+        .map(|number| recommendation(number, 1))
+        .collect();
+    let agents = [AgentName::Coordinator];
+    let world = World::prepared(&agents, Access::new(true), |backend| {
+        backend.publish(&past).unwrap();
+    });
+    let mut stream = world.stream(None);
+    assert_eq!(stream.next().kind, "hello");
+    world
+        .backend
+        .publish(&[recommendation(past.len(), 1)])
+        .unwrap();
+    let told = stream.change();
+    assert_eq!(told.kind, "recommendation");
+    let all = world.get("/api/v1/recommendations?limit=1");
+    assert_eq!(all["total"], json!(past.len() + 1));
+    assert_eq!(seq(&told), 1, "rows of the past are no news");
+}
+
+#[test]
+fn a_list_says_from_where_the_stream_tells_what_it_did_not() {
+    let world = World::open();
+    world.publish("aws.inventory", &opened_group("sg-0a1"));
+    world.quiet();
+    let list = world.get("/api/v1/recommendations");
+    assert_eq!(list["total"], json!(1));
+    // Between reading the list and listening.
+    world.publish("aws.inventory", &opened_group("sg-0a2"));
+    let rows = world.rows("/api/v1/recommendations", "recommendations", 2);
+    let mut stream = world.stream(list["as_of"].as_str());
+    assert_eq!(stream.next().kind, "hello");
+    let told = loop {
+        let event = stream.change();
+        if event.kind == "recommendation" {
+            break event.data["id"].clone();
+        }
+    };
+    assert_ne!(told, list["recommendations"][0]["id"]);
+    assert!(rows.iter().any(|row| row["id"] == told));
 }
 
 #[test]

@@ -13,12 +13,12 @@ use skyherd::telemetry::Metrics;
 
 use crate::harness::{DEADLINE, await_until};
 
-pub(super) const ACCOUNT: &str = "111122223333";
+pub(crate) const ACCOUNT: &str = "111122223333";
 
-pub(super) struct World {
-    pub(super) handle: Arc<Handle>,
-    pub(super) backend: Arc<dyn Backend>,
-    pub(super) address: std::net::SocketAddr,
+pub(crate) struct World {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) address: std::net::SocketAddr,
     agent: ureq::Agent,
     service: Option<app::Service>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -27,16 +27,30 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::with(&AgentName::ALL, Access::new(true))
     }
 
-    pub(super) fn with(agents: &[AgentName], access: Access) -> Self {
+    pub(crate) fn with(agents: &[AgentName], access: Access) -> Self {
         Self::prepared(agents, access, |_| {})
     }
 
     /// With records in the log before anything runs.
-    pub(super) fn prepared(
+    pub(crate) fn prepared(
+        agents: &[AgentName],
+        access: Access,
+        prepare: impl FnOnce(&dyn Backend),
+    ) -> Self {
+        Self::started(Config::default(), agents, access, prepare)
+    }
+
+    /// With settings of its own, but for the data directory and the partitions.
+    pub(super) fn configured(config: Config) -> Self {
+        Self::started(config, &AgentName::ALL, Access::new(true), |_| {})
+    }
+
+    fn started(
+        config: Config,
         agents: &[AgentName],
         access: Access,
         prepare: impl FnOnce(&dyn Backend),
@@ -45,7 +59,7 @@ impl World {
         let config = Config {
             data_dir: dir.path().to_owned(),
             partitions: 4,
-            ..Config::default()
+            ..config
         };
         let backend = app::open(&config).unwrap();
         prepare(&*backend);
@@ -90,7 +104,7 @@ impl World {
     }
 
     /// Status and body, which is null when it is no JSON.
-    pub(super) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(self.url(path));
@@ -101,26 +115,26 @@ impl World {
     }
 
     /// The answer, which must be 200.
-    pub(super) fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let (status, body) = self.ask("GET", path, &[]);
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> (u16, Value) {
         let request = self.agent.post(self.url(path));
         answered(request.content_type("application/json").send(body).unwrap())
     }
 
     /// Publishes one record, which must be taken.
-    pub(super) fn publish(&self, topic: &str, record: &Value) {
+    pub(crate) fn publish(&self, topic: &str, record: &Value) {
         let path = format!("/api/v1/events?topic={topic}");
         let (status, answer) = self.post(&path, record.to_string().as_bytes());
         assert_eq!(status, 202, "{answer}");
     }
 
     /// Waits until the agents have nothing left to do.
-    pub(super) fn quiet(&self) {
+    pub(crate) fn quiet(&self) {
         await_until("the agents are quiet", DEADLINE, || {
             let (status, _) = self.ask("GET", "/readyz?quiesced", &[]);
             (status == 200).then_some(())
@@ -128,7 +142,7 @@ impl World {
     }
 
     /// Opens the live stream; `after` is the last id heard.
-    pub(super) fn stream(&self, after: Option<&str>) -> Stream {
+    pub(crate) fn stream(&self, after: Option<&str>) -> Stream {
         let mut request = self.agent.get(self.url("/api/v1/stream"));
         if let Some(after) = after {
             request = request.header("last-event-id", after);
@@ -141,7 +155,7 @@ impl World {
     }
 
     /// Waits until a list has that many rows, and gives them.
-    pub(super) fn rows(&self, path: &str, name: &str, count: usize) -> Vec<Value> {
+    pub(crate) fn rows(&self, path: &str, name: &str, count: usize) -> Vec<Value> {
         await_until(path, DEADLINE, || {
             let rows = self.get(path)[name].as_array().unwrap().clone();
             (rows.len() == count).then_some(rows)
@@ -164,20 +178,20 @@ impl Drop for World {
 
 /// One event of the live stream.
 #[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) kind: String,
-    pub(super) id: String,
-    pub(super) data: Value,
+pub(crate) struct Event {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 /// A connection to the live stream; dropping it is a disconnect.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     lines: BufReader<Box<dyn Read>>,
 }
 
 impl Stream {
     /// The next event; waits for it.
-    pub(super) fn next(&mut self) -> Event {
+    pub(crate) fn next(&mut self) -> Event {
         let mut event = Event {
             kind: String::new(),
             id: String::new(),
@@ -198,7 +212,7 @@ impl Stream {
     }
 
     /// The next event that is not `agents`.
-    pub(super) fn change(&mut self) -> Event {
+    pub(crate) fn change(&mut self) -> Event {
         loop {
             let event = self.next();
             if event.kind != "agents" {
@@ -215,7 +229,7 @@ fn answered(mut answer: ureq::http::Response<ureq::Body>) -> (u16, Value) {
 }
 
 /// A security group that lets anybody in, as inventory shows it.
-pub(super) fn opened_group(id: &str) -> Value {
+pub(crate) fn opened_group(id: &str) -> Value {
     group(
         id,
         &json!([{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]),
@@ -223,7 +237,7 @@ pub(super) fn opened_group(id: &str) -> Value {
 }
 
 /// The group with these permissions.
-pub(super) fn group(id: &str, permissions: &Value) -> Value {
+pub(crate) fn group(id: &str, permissions: &Value) -> Value {
     item(
         "security-group",
         &json!({"GroupId": id, "GroupName": "web", "IpPermissions": permissions}),
@@ -231,7 +245,7 @@ pub(super) fn group(id: &str, permissions: &Value) -> Value {
 }
 
 /// An inventory record.
-pub(super) fn item(kind: &str, item: &Value) -> Value {
+pub(crate) fn item(kind: &str, item: &Value) -> Value {
     json!({
         "account": ACCOUNT,
         "region": "eu-west-1",

@@ -25,7 +25,14 @@ impl Ending {
     /// The undisturbed run: the same records through the embedded topology.
     pub(crate) fn embedded(records: &[Raw], partitions: u32) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut replay = Replay::open(folder.path(), ReplayOptions { partitions }).unwrap();
+        let mut replay = Replay::open(
+            folder.path(),
+            ReplayOptions {
+                partitions,
+                ..ReplayOptions::default()
+            },
+        )
+        .unwrap();
         for raw in records {
             replay
                 .push(raw.topic, Some(&raw.account), &raw.payload)

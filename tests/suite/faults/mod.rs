@@ -1,5 +1,6 @@
 //! What is promised about faults, on real Kafka and Redis: however a run is disturbed, it ends as an undisturbed one.
 
+mod commands;
 mod ending;
 mod loader;
 mod log;

@@ -81,11 +81,12 @@ export function empty(symbol, title, text, ...more) {
 /** What stands where the API failed, with a way on. */
 export function failure(error, retry) {
   const gone = error.status === 404;
+  const closed = error.status === 401;
   return h('div', { class: 'state', data: { tone: 'bad' }, role: 'alert' },
     h('div', { class: 'state-icon' }, icon(error.away ? 'cloud' : 'warn', 28)),
-    h('p', { class: 'state-title' }, gone ? 'There is no such thing here' : error.away ? 'Skyherd does not answer' : 'This could not be read'),
-    h('p', { class: 'state-text' }, capital(error.message ?? String(error)), error.hint ? h('span', { class: 'state-hint' }, capital(error.hint)) : null),
-    retry && h('button', { class: 'button', type: 'button', onclick: retry }, 'Try again'));
+    h('p', { class: 'state-title' }, gone ? 'There is no such thing here' : closed ? 'This needs a token' : error.away ? 'Skyherd does not answer' : 'This could not be read'),
+    h('p', { class: 'state-text' }, capital(error.message ?? String(error)), error.hint && !closed ? h('span', { class: 'state-hint' }, capital(error.hint)) : null),
+    retry && h('button', { class: 'button', type: 'button', onclick: retry }, closed ? 'Give a token' : 'Try again'));
 }
 
 /** Grey shapes while something loads. */

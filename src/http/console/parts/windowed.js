@@ -44,7 +44,8 @@ export class Windowed {
     this.items = items;
     this.index = new Map(items.map((item, at) => [item.key, at]));
     attribute(this.element, 'aria-rowcount', items.length + 1);
-    this.draw();
+    if (this.shown.size) this.draw();
+    else this.draw.now();
   }
 
   /** Patches an item's row if it is on the screen. */
@@ -93,7 +94,8 @@ export class Windowed {
   }
 
   render() {
-    if (!this.element.isConnected) return;
+    // Without rows nothing is measured.
+    if (!this.element.isConnected || (!this.items.length && !this.shown.size)) return;
     const height = this.measure();
     const start = this.scroller.scrollTop - this.top();
     const from = Math.max(0, Math.min(this.items.length, Math.floor(start / height) - MARGIN));

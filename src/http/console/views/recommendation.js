@@ -35,12 +35,20 @@ function thresholdOf(finding, { name }) {
   return evidence ? leadingNumber(evidence.threshold) : null;
 }
 
+/** Who muted a finding, until when and why; null when nobody did. */
+function muted({ exemption }) {
+  if (!exemption) return null;
+  const by = exemption.by === 'tag' ? 'its tag skyherd:exempt' : 'the configuration';
+  return h('p', { class: 'quiet' }, `Muted by ${by} until ${exemption.until.replace('T00:00:00Z', '')}${exemption.reason ? `: ${exemption.reason}` : ''}`);
+}
+
 /** One finding with its numbers; `memory` is what is remembered of its subject, or null. */
 export function findingCard(finding, memory) {
   const series = seriesOf(finding, memory);
   return h('article', { class: 'card finding', data: { agent: finding.agent } },
-    h('header', { class: 'finding-head' }, severity(finding.severity), h('h3', {}, finding.title), finding.status !== 'open' && state(finding.status), h('a', { class: 'rule-link', href: ruleHref(finding.rule) }, finding.rule)),
+    h('header', { class: 'finding-head' }, severity(finding.severity), h('h3', {}, finding.title), finding.status !== 'open' && state(finding.status), finding.exemption && chip('Muted'), h('a', { class: 'rule-link', href: ruleHref(finding.rule) }, finding.rule)),
     h('p', { class: 'finding-why' }, finding.why),
+    muted(finding),
     h('p', { class: 'finding-on' }, subject(finding.subject), h('span', { class: 'quiet' }, finding.episode > 1 ? `opened for the ${finding.episode}th time, ` : 'open since ', time(finding.opened_at)), h('span', { class: 'quiet' }, `${Math.round(finding.confidence * 100)} % sure`), finding.exposed && chip('reachable from the internet', 'warn')),
     series.length > 0 && h('div', { class: 'plots' }, series.map((one) => plot({ name: one.step === 'day' ? `${one.name}, a day` : one.name, unit: one.unit, points: one.points, threshold: thresholdOf(finding, one), tone: finding.agent }))),
     finding.evidence.length > 0 && table(`Evidence of ${finding.rule}`, [['Looked at', ''], ['Was', ''], ['Compared with', ''], ['When', 'nowrap']], finding.evidence.map((one) => [h('code', {}, one.name), one.value, one.threshold || h('span', { class: 'quiet' }, '–'), time(one.at)]), 'evidence'));

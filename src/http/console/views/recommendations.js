@@ -249,11 +249,15 @@ export function open({ place, main, route }) {
     filter = worded({ ...filter, ...part });
     write(filter);
     route.hash = location.hash;
-    const scope = filter.profile === 'audit' ? 'all' : 'open';
-    if (store.load.scope !== scope) store.reload(scope);
+    rescope();
     main.scrollTop = Math.min(main.scrollTop, bar.offsetTop);
     arrange();
     say(`${plural(grid.items.length, 'row')} shown`);
+  };
+  /** Reads the rows the profile is about, unless they are held. */
+  const rescope = () => {
+    const scope = filter.profile === 'audit' ? 'all' : 'open';
+    if (store.load.scope !== scope) store.reload(scope);
   };
   const toggle = (group) => {
     if (!unfolded.delete(group)) unfolded.add(group);
@@ -275,11 +279,11 @@ export function open({ place, main, route }) {
       next.set(found[at].key, found[at]);
     }
     shownItems = next;
-    grid.set(found);
     top.show(filter);
     tools(filter);
     grid.element.hidden = !found.length;
     put(status, below(found.length));
+    grid.set(found);
   }
 
   function below(shown) {
@@ -331,7 +335,8 @@ export function open({ place, main, route }) {
     }
   });
   arrange();
-  if (filter.profile === 'audit' && store.load.scope !== 'all') store.reload('all');
+  if (store.load.scope) rescope();
+  else if (filter.profile === 'audit') store.reload('all');
 
   return {
     title: 'Recommendations',
@@ -344,6 +349,7 @@ export function open({ place, main, route }) {
       if (wanted.view !== 'recommendations' || wanted.rest.length) return false;
       filter = read(wanted.query);
       list = wanted.hash || list;
+      rescope();
       arrange();
       return true;
     },

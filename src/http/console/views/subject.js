@@ -65,14 +65,17 @@ export function open({ place, route }) {
     h('div', { class: 'summary' }, chip(capital(kind)), h('span', {}, account), h('span', {}, region), copy(id, 'Copy the subject'), h('a', { class: 'button small', href: `#/ask?subject=${encodeURIComponent(id)}` }, 'Ask about it')), body);
 
   const show = (story) => {
-    const open = story.findings.filter((finding) => finding.status === 'open');
-    const closed = story.findings.length - open.length;
+    const held = story.findings.filter((finding) => finding.status === 'open');
+    const open = held.filter((finding) => !finding.exemption);
+    const muted = held.filter((finding) => finding.exemption);
+    const closed = story.findings.length - held.length;
     const bare = !story.memory.length && !story.findings.length && !story.recommendations.length;
     if (bare) return empty('subjects', 'Nothing is known of it', 'No agent of this process has heard of this resource.');
     return h('div', { class: 'detail-body' },
       h('div', { class: 'detail-main' },
         story.recommendations.length > 0 && section('Recommendations', recommended(story.recommendations)),
         section('Open findings', open.length ? open.map((finding) => findingCard(finding, null)) : h('p', { class: 'quiet' }, closed ? `None. ${plural(closed, 'finding')} ${closed === 1 ? 'is' : 'are'} closed.` : 'None.')),
+        muted.length > 0 && section('Muted findings', muted.map((finding) => findingCard(finding, null))),
         section('What the agents remember', story.memory.length ? story.memory.map(memory) : h('p', { class: 'quiet' }, 'Nothing in this process.')),
         section('Why, and why not', reasons)),
       h('div', { class: 'detail-side' }, section('History', timeline(story.history))));

@@ -8,12 +8,12 @@ import { agent, empty, failure, head, loading, say, search, select, severity, su
 const PAGE = 100;
 const TYPING_MS = 250;
 
-function line({ subject, agents, open_findings: findings, worst, recommendations }) {
+function line({ subject, agents, open_findings: findings, muted_findings: muted, worst, recommendations }) {
   const { account, region, kind, name } = parts(subject);
   return h('tr', {},
     h('td', {}, h('a', { class: 'strong', href: subjectHref(subject), data: { row: '' } }, name), h('small', {}, capital(kind))),
     h('td', { class: 'quiet' }, account), h('td', { class: 'quiet wide-only' }, region), h('td', { class: 'wide-only' }, h('span', { class: 'row-agents' }, agents.map(agent))),
-    h('td', {}, worst ? severity(worst) : h('span', { class: 'quiet' }, 'clean')), h('td', { class: 'number' }, findings ? count(findings) : h('span', { class: 'quiet' }, '–')), h('td', { class: 'number wide-only' }, recommendations ? count(recommendations) : h('span', { class: 'quiet' }, '–')));
+    h('td', {}, worst ? severity(worst) : h('span', { class: 'quiet' }, 'clean')), h('td', { class: 'number' }, findings ? count(findings) : h('span', { class: 'quiet' }, '–'), muted > 0 && h('small', {}, `${count(muted)} muted`)), h('td', { class: 'number wide-only' }, recommendations ? count(recommendations) : h('span', { class: 'quiet' }, '–')));
 }
 
 /** Opens the view. */
