@@ -86,3 +86,18 @@ fn clip(mut text: String) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_puts_off_is_told_from_one_that_fails() {
+        assert!(throttled(b"<Code>RequestLimitExceeded</Code>"));
+        assert!(throttled(br#"{"__type":"ThrottlingException"}"#));
+        assert!(!throttled(b"<Code>UnauthorizedOperation</Code>"));
+        assert!(!throttled(b"\xff\xfe"));
+        let long = clip("\u{e4}".repeat(MESSAGE_BYTES_MAX));
+        assert!(long.len() <= MESSAGE_BYTES_MAX && long.ends_with('\u{2026}'));
+    }
+}

@@ -245,3 +245,85 @@ impl Gathered {
         Points::Complete(points.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cloudwatch::types::{MessageData, MetricDataResult};
+
+    fn series(count: usize) -> Vec<Series> {
+        let one = |number: usize| Series {
+            namespace: "AWS/EC2".to_owned(),
+            name: "CPUUtilization".to_owned(),
+            dimensions: vec![("InstanceId".to_owned(), format!("i-{number}"))],
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn result(id: &str, status: StatusCode, points: &[(i64, f64)]) -> MetricDataResult {
+        let times = points.iter().map(|(at, _)| DateTime::from_millis(*at));
+        MetricDataResult::builder()
+            .id(id)
+            .status_code(status)
+            .set_timestamps(Some(times.collect()))
+            .set_values(Some(points.iter().map(|(_, value)| *value).collect()))
+            .build()
+    }
+
+    #[test]
+    fn a_call_asks_for_as_many_series_as_its_queries_hold_each_with_its_own_id() {
+        let queries = queries(&series(SERIES_MAX), 300);
+        assert_eq!(queries.len(), QUERIES_MAX);
+        let ids: std::collections::BTreeSet<_> =
+            queries.iter().filter_map(MetricDataQuery::id).collect();
+        assert_eq!(ids.len(), QUERIES_MAX);
+        assert!(ids.iter().all(|id| id.starts_with('s')));
+        let last = queries[QUERIES_MAX - 1].metric_stat().expect("a statistic");
+        assert_eq!((last.stat(), last.period()), (Some("Maximum"), Some(300)));
+    }
+
+    #[test]
+    fn pages_of_partial_data_are_put_together_and_a_period_without_all_four_is_none_yet() {
+        let mut gathered = [Gathered::default(), Gathered::default()];
+        for which in 0..STATISTICS.len() {
+            let id = format!("s0x{which}");
+            // Newest first, as CloudWatch sends them, over two pages.
+            let first = result(&id, StatusCode::PartialData, &[(900_000, 3.0), (600_000, 2.0)]);
+            let second = result(&id, StatusCode::Complete, &[(300_000, 1.0)]);
+            for page in [first, second] {
+                take(&page, &mut gathered);
+            }
+        }
+        take(&result("s1x1", StatusCode::Complete, &[(300_000, 1.0)]), &mut gathered);
+        for unknown in ["s7x0", "s0x9", "x", "s0"] {
+            take(&result(unknown, StatusCode::Complete, &[(1, 1.0)]), &mut gathered);
+        }
+        let [whole, partial] = gathered.map(Gathered::points);
+        let Points::Complete(points) = whole else {
+            panic!("{whole:?}");
+        };
+        let told: Vec<(i64, f64)> = points.iter().map(|point| (point.at_ms, point.sum)).collect();
+        assert_eq!(told, [(300_000, 1.0), (600_000, 2.0), (900_000, 3.0)]);
+        assert_eq!(partial, Points::Complete(Vec::new()));
+    }
+
+    #[test]
+    fn no_data_a_refusal_and_a_fault_are_three_things() {
+        let mut gathered: Vec<_> = (0..3).map(|_| Gathered::default()).collect();
+        take(&result("s0x0", StatusCode::Complete, &[]), &mut gathered);
+        let told = MessageData::builder().code("Denied").value("not yours").build();
+        let mut forbidden = result("s1x0", StatusCode::Forbidden, &[]);
+        forbidden.messages = Some(vec![told]);
+        take(&forbidden, &mut gathered);
+        take(&result("s2x0", StatusCode::InternalError, &[]), &mut gathered);
+        let points: Vec<_> = gathered.into_iter().map(Gathered::points).collect();
+        assert_eq!(
+            points,
+            [
+                Points::Complete(Vec::new()),
+                Points::Forbidden("not yours".to_owned()),
+                Points::Failed(String::new()),
+            ]
+        );
+    }
+}

@@ -4,6 +4,7 @@
 //! Answers come page by page, so that the caller decides what to keep and when to stop. Nothing
 //! here knows a topic, a schedule or what was seen before.
 
+mod actions;
 mod bucket;
 mod costs;
 mod credentials;
@@ -26,6 +27,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
+pub use actions::{Purpose, called};
 use bucket::Buckets;
 pub use costs::CostRow;
 use credentials::{Book, Lease};
@@ -73,6 +75,15 @@ pub struct Place {
     pub region: String,
 }
 
+/// Whose some credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: String,
+    /// The user, or the role and session.
+    pub arn: String,
+}
+
 /// AWS, as this process sees it.
 #[derive(Debug)]
 pub struct Aws {
@@ -109,19 +120,22 @@ impl Aws {
         }
     }
 
-    /// The account these credentials belong to.
+    /// Whose the credentials are.
     ///
     /// # Errors
     /// [`CallError`] when there are none, or the role refuses.
-    pub async fn caller(&self, access: &Access) -> Result<String, CallError> {
+    pub async fn caller(&self, access: &Access) -> Result<Caller, CallError> {
         let settings = self.settings(access, None).await?;
         let sts = credentials::sts(&settings, &self.meter(Api::Sts));
         let answer = sts.get_caller_identity().send().await;
         let answer = answer.map_err(|error| CallError::of("sts:GetCallerIdentity", &error))?;
-        answer
+        let account = answer
             .account()
-            .map(str::to_owned)
-            .ok_or_else(|| CallError::Failed("sts:GetCallerIdentity names no account".into()))
+            .ok_or_else(|| CallError::Failed("sts:GetCallerIdentity names no account".into()))?;
+        Ok(Caller {
+            account: account.to_owned(),
+            arn: answer.arn().unwrap_or_default().to_owned(),
+        })
     }
 
     /// Whether the account's credentials can be had at all.

@@ -8,9 +8,11 @@ use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::actions::called;
 use super::error::throttled;
 
 /// The APIs asked.
@@ -106,7 +108,12 @@ impl Tally {
     }
 }
 
-/// Counts the attempts of one client.
+/// Whether an operation of an API is among the actions that policies allow.
+fn listed(api: Api, operation: &str) -> bool {
+    called().any(|action| action.split_once(':') == Some((api.as_str(), operation)))
+}
+
+/// Counts the attempts of one client, and lets only those through that policies allow.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
     api: Api,
@@ -128,8 +135,13 @@ impl Intercept for Meter {
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let operation = settings.load::<Metadata>().map_or("", Metadata::name);
+        if !listed(self.api, operation) {
+            let api = self.api.as_str();
+            return Err(format!("{api}:{operation} is in no policy, so it is not sent").into());
+        }
         let cell = &self.tally.apis[self.api as usize];
         cell.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -152,5 +164,19 @@ impl Intercept for Meter {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_calls_that_policies_allow_are_let_through() {
+        assert!(listed(Api::Ec2, "DescribeVolumes"));
+        assert!(listed(Api::Sts, "GetCallerIdentity"));
+        assert!(!listed(Api::Ec2, "DeleteVolume"));
+        assert!(!listed(Api::Ec2, "DescribeLoadBalancers"), "another API's");
+        assert!(!listed(Api::Ec2, ""));
     }
 }

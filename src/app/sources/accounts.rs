@@ -100,7 +100,7 @@ async fn targets(
             aws.reaches(&access).await?;
             id.clone()
         }
-        None => aws.caller(&access).await?,
+        None => aws.caller(&access).await?.account,
     };
     let regions = if !account.regions.is_empty() {
         account.regions.clone()

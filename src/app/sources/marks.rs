@@ -87,11 +87,11 @@ impl Group {
         self.marks.len()
     }
 
-    /// Its series that `wanted` says yes to, with their positions.
-    pub(super) fn series(&self, wanted: impl Fn(&Series) -> bool) -> Vec<(usize, Series)> {
+    /// Its series at the positions that `wanted` says yes to.
+    pub(super) fn series(&self, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Series)> {
         let all = self.marks.iter().enumerate();
-        all.filter_map(|(at, mark)| Some((at, mark.series.clone()?)))
-            .filter(|(_, series)| wanted(series))
+        all.filter(|(at, _)| wanted(*at))
+            .filter_map(|(at, mark)| Some((at, mark.series.clone()?)))
             .collect()
     }
 

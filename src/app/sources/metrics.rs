@@ -84,6 +84,24 @@ pub(super) fn namespaces(settings: &Settings) -> BTreeSet<String> {
         .collect()
 }
 
+/// The positions, group by group, of the `count` most useful series; of equally useful ones those
+/// that were there first, so that every round asks for the same ones.
+fn chosen(groups: &[Group], count: usize) -> Vec<BTreeSet<usize>> {
+    let mut ranked = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        for (at, series) in group.series(|_| true) {
+            let useful = usefulness(&series.namespace, &series.name);
+            ranked.push((std::cmp::Reverse(useful), number, at));
+        }
+    }
+    ranked.sort_unstable();
+    let mut chosen = vec![BTreeSet::new(); groups.len()];
+    for (_, number, at) in ranked.into_iter().take(count) {
+        chosen[number].insert(at);
+    }
+    chosen
+}
+
 impl Metrics {
     /// What the log remembers of a target.
     pub(super) fn from_rows(rows: &BTreeMap<String, Vec<u8>>, target: &Target) -> Self {
@@ -155,13 +173,14 @@ impl Metrics {
             settings.interval_ms,
             money::METRIC_MICRO_USD * QUERIES_A_SERIES,
         );
-        let least = self.least(affordable as usize);
+        let chosen = chosen(&self.groups, affordable as usize);
         let mut taken = Taken {
             series: total as u64,
             ..Taken::default()
         };
-        for number in 0..self.groups.len() {
-            self.group(shared, target, settings, (number, least), purse, &mut taken)
+        for (number, chosen) in chosen.iter().enumerate() {
+            let group = (number, chosen);
+            self.group(shared, target, settings, group, purse, &mut taken)
                 .await?;
         }
         if taken.asked < taken.series {
@@ -173,34 +192,17 @@ impl Metrics {
         Ok(taken)
     }
 
-    /// How useful a series must be to be among the `count` most useful ones.
-    fn least(&self, count: usize) -> usize {
-        let mut scores: Vec<usize> = self
-            .groups
-            .iter()
-            .flat_map(|group| group.series(|_| true))
-            .map(|(_, series)| usefulness(&series.namespace, &series.name))
-            .collect();
-        if scores.len() <= count {
-            return 0;
-        }
-        scores.sort_unstable_by(|a, b| b.cmp(a));
-        // Those as useful as the first that is left out are left out with it.
-        scores.get(count).map_or(0, |score| score + 1)
-    }
-
     async fn group(
         &mut self,
         shared: &Shared,
         target: &Target,
         settings: &Settings,
-        (number, least): (usize, usize),
+        (number, chosen): (usize, &BTreeSet<usize>),
         purse: &mut Purse,
         taken: &mut Taken,
     ) -> Result<(), Fault> {
         let group = &mut self.groups[number];
-        let useful = |series: &Series| usefulness(&series.namespace, &series.name) >= least;
-        let asked = group.series(useful);
+        let asked = group.series(|at| chosen.contains(&at));
         if asked.is_empty() {
             return Ok(());
         }
@@ -319,4 +321,56 @@ pub(super) async fn round(
         taken.errors,
     );
     well
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(name: &str, count: usize) -> Vec<Series> {
+        let one = |number: usize| Series {
+            namespace: "AWS/EC2".to_owned(),
+            name: name.to_owned(),
+            dimensions: vec![("InstanceId".to_owned(), format!("i-{number}"))],
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn picked(groups: &[Group], count: usize) -> Vec<String> {
+        let chosen = chosen(groups, count);
+        let each = groups.iter().zip(&chosen);
+        let series = each.flat_map(|(group, chosen)| group.series(|at| chosen.contains(&at)));
+        series.map(|(_, series)| series.name).collect()
+    }
+
+    #[test]
+    fn as_many_series_are_asked_for_as_there_is_money_and_the_useful_ones_first() {
+        assert!(usefulness("AWS/EC2", "CPUUtilization") > usefulness("AWS/EC2", "DiskReadOps"));
+        let mut groups = Vec::new();
+        let all = [series("DiskReadOps", 300), series("CPUUtilization", 5)].concat();
+        settle(&mut groups, all, 0);
+        assert_eq!(picked(&groups, 3), ["CPUUtilization"; 3]);
+        assert_eq!(picked(&groups, 0), [""; 0]);
+        let some = picked(&groups, 205);
+        assert_eq!(some.len(), 205, "equally useful ones are not all or nothing");
+        let useful = some.iter().filter(|name| *name == "CPUUtilization");
+        assert_eq!(useful.count(), 5);
+        assert_eq!(chosen(&groups, 205), chosen(&groups, 205));
+        assert_eq!(picked(&groups, 1_000).len(), 305);
+    }
+
+    #[test]
+    fn what_rules_ask_for_is_wanted_unless_somebody_names_something_else() {
+        let mut settings = Settings::default();
+        assert!(wanted(&settings, "AWS/EC2", "CPUUtilization"));
+        assert!(!wanted(&settings, "AWS/EC2", "DiskReadOps"));
+        settings.exclude = vec!["AWS/EC2:CPUUtilization".to_owned()];
+        assert!(!wanted(&settings, "AWS/EC2", "CPUUtilization"));
+        settings.include = vec!["AWS/EC2".to_owned(), "App:Requests".to_owned()];
+        assert!(wanted(&settings, "AWS/EC2", "DiskReadOps"));
+        assert!(!wanted(&settings, "AWS/EC2", "CPUUtilization"));
+        assert!(wanted(&settings, "App", "Requests") && !wanted(&settings, "App", "Errors"));
+        let spaces: Vec<String> = namespaces(&settings).into_iter().collect();
+        assert_eq!(spaces, ["AWS/EC2", "App"]);
+    }
 }

@@ -26,6 +26,47 @@ for name, minutes, value in json.loads('{points}'):
 }
 
 #[test]
+fn points_are_told_once_over_rounds_and_a_restart_and_no_data_is_no_point() {
+    let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
+        return;
+    };
+    put(
+        &moto.moto,
+        &[("a", 60, 1.0), ("a", 30, 2.0), ("b", 30, 4.0)],
+    );
+    // A round a second is dear; the ceiling is another test's.
+    let settings = METRICS.replace("[sources]\n", "[sources]\nmonthly_usd_max = 100000\n");
+    let world = World::new(&moto.url(), &settings);
+    let mut skyherd = world.run();
+    let sums = |world: &World| {
+        let mut sums: Vec<(String, i64)> = world
+            .records("aws.metrics")
+            .iter()
+            .map(|point| {
+                let name = point["dimensions"]["Service"].as_str().unwrap().to_owned();
+                (name, point["value"]["sum"].as_f64().unwrap() as i64)
+            })
+            .collect();
+        sums.sort();
+        sums
+    };
+    let pair = |name: &str, sum: i64| (name.to_owned(), sum);
+    world.await_whole(1);
+    assert_eq!(sums(&world), [pair("a", 1), pair("a", 2), pair("b", 4)]);
+    skyherd.stop();
+    // While nobody looked; within the overlap and without a gap.
+    put(&moto.moto, &[("a", 10, 8.0)]);
+    let mut again = world.run();
+    let expected = [pair("a", 1), pair("a", 2), pair("a", 8), pair("b", 4)];
+    await_until("the new point is told", DEADLINE, || {
+        (sums(&world).len() >= expected.len()).then_some(())
+    });
+    world.await_whole(1);
+    assert_eq!(sums(&world), expected);
+    again.stop();
+}
+
+#[test]
 fn series_beyond_the_month_s_money_are_left_out_and_said_to_be() {
     let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
         return;
