@@ -37,6 +37,10 @@ pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
+#[cfg(feature = "aws")]
+pub use sources::{
+    Live, LiveAccount, LivePermission, Plan, PlannedAccount, PlannedSource, check_live, plan,
+};
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;
 use workers::Time;

@@ -9,9 +9,13 @@ mod closing;
 mod demo;
 mod dlq;
 mod dump;
+#[cfg(feature = "aws")]
+mod live;
 mod memory;
 mod metrics;
 mod output;
+#[cfg(feature = "aws")]
+mod plan;
 mod progress;
 mod publish;
 mod replay;
@@ -75,7 +79,7 @@ enum Command {
   SKYHERD_KAFKA__BROKERS=kafka:9092 SKYHERD_REDIS__URLS=redis://redis:6379 skyherd run")]
     Run(RunArgs),
     /// Check configuration and topics; print every problem with a hint.
-    Check,
+    Check(check::CheckArgs),
     /// Play recorded files through the same agents.
     Replay(replay::ReplayArgs),
     /// Play a simulated AWS estate and print the ranked recommendations.
@@ -165,9 +169,9 @@ pub fn main() -> ExitCode {
 
 fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
     match &cli.command {
-        Command::Check => {
+        Command::Check(args) => {
             let loaded = load_here(cli.config.as_deref());
-            return check::check(&loaded, output);
+            return check::check(args, &loaded, output);
         }
         Command::Rules(args) => return rules::rules(args, output),
         Command::Metrics => return metrics::metrics(output),
@@ -200,7 +204,7 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Memory(command) => memory::memory(command, &config, output),
         Command::Why(args) => why::why(args, &config, output),
         Command::Dlq(command) => dlq::dlq(command, &config, output),
-        Command::Check
+        Command::Check(_)
         | Command::Rules(_)
         | Command::Metrics
         | Command::Token(_)

@@ -1,6 +1,8 @@
 //! `skyherd sources`: how the sources of the running service do.
 
 use clap::Args;
+#[cfg(feature = "aws")]
+use clap::Subcommand;
 use serde_json::Value;
 
 use super::client::Api;
@@ -11,15 +13,41 @@ use crate::config::Config;
 use crate::model::Timestamp;
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  skyherd sources
-  skyherd sources --json
-
-Exit code 1 while a source's last round was not whole.")]
+#[cfg_attr(feature = "aws", command(args_conflicts_with_subcommands = true))]
+#[command(after_help = EXAMPLES)]
 pub(super) struct SourcesArgs {
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    command: Option<SourcesCommand>,
+}
+
+#[cfg(feature = "aws")]
+const EXAMPLES: &str = "Examples:
+  skyherd sources
+  skyherd sources --json
+  skyherd sources plan -c skyherd.toml   what pulling would cost a month, before it starts
+
+Exit code 1 while a source's last round was not whole.";
+#[cfg(not(feature = "aws"))]
+const EXAMPLES: &str = "Examples:
+  skyherd sources
+  skyherd sources --json
+
+Exit code 1 while a source's last round was not whole.";
+
+#[cfg(feature = "aws")]
+#[derive(Subcommand, Debug)]
+enum SourcesCommand {
+    /// Count what there is, with calls that are free, and print calls and money a month; nothing
+    /// has to run.
+    Plan {
+        /// Print everything as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn sources(
@@ -27,6 +55,10 @@ pub(super) fn sources(
     config: &Config,
     output: &mut Output,
 ) -> anyhow::Result<Ended> {
+    #[cfg(feature = "aws")]
+    if let Some(SourcesCommand::Plan { json }) = &args.command {
+        return super::plan::plan(*json, config, output);
+    }
     let api: Api = service(config)?;
     let told = api.get("/api/v1/sources")?;
     let rows = told["sources"]

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(waits, [0, 0, 500, 1_000]);
         assert!(buckets.reserve(&place("eu-west-2"), "ec2", now).is_zero());
         assert!(buckets.reserve(&place("eu-west-1"), "elb", now).is_zero());
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert!(buckets.reserve(&place("eu-west-1"), "ec2", later).is_zero());
     }
 }

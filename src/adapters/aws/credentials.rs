@@ -17,9 +17,9 @@ use super::{Access, CallError, Tally};
 /// How long a role is taken on for: the longest that a chained role may last.
 const SESSION_SECONDS: i32 = 3_600;
 /// How long before their end credentials are replaced; a page under way must still finish.
-const REPLACE_BEFORE: Duration = Duration::from_secs(5 * 60);
+const REPLACE_BEFORE: Duration = Duration::from_mins(5);
 /// How long a refusal stands before the role is asked again.
-const REFUSAL_STANDS: Duration = Duration::from_secs(5 * 60);
+const REFUSAL_STANDS: Duration = Duration::from_mins(5);
 /// What CloudTrail shows as the session's name.
 const SESSION_NAME: &str = "skyherd";
 

@@ -288,21 +288,34 @@ mod tests {
         for which in 0..STATISTICS.len() {
             let id = format!("s0x{which}");
             // Newest first, as CloudWatch sends them, over two pages.
-            let first = result(&id, StatusCode::PartialData, &[(900_000, 3.0), (600_000, 2.0)]);
+            let first = result(
+                &id,
+                StatusCode::PartialData,
+                &[(900_000, 3.0), (600_000, 2.0)],
+            );
             let second = result(&id, StatusCode::Complete, &[(300_000, 1.0)]);
             for page in [first, second] {
                 take(&page, &mut gathered);
             }
         }
-        take(&result("s1x1", StatusCode::Complete, &[(300_000, 1.0)]), &mut gathered);
+        take(
+            &result("s1x1", StatusCode::Complete, &[(300_000, 1.0)]),
+            &mut gathered,
+        );
         for unknown in ["s7x0", "s0x9", "x", "s0"] {
-            take(&result(unknown, StatusCode::Complete, &[(1, 1.0)]), &mut gathered);
+            take(
+                &result(unknown, StatusCode::Complete, &[(1, 1.0)]),
+                &mut gathered,
+            );
         }
         let [whole, partial] = gathered.map(Gathered::points);
         let Points::Complete(points) = whole else {
             panic!("{whole:?}");
         };
-        let told: Vec<(i64, f64)> = points.iter().map(|point| (point.at_ms, point.sum)).collect();
+        let told: Vec<(i64, f64)> = points
+            .iter()
+            .map(|point| (point.at_ms, point.sum))
+            .collect();
         assert_eq!(told, [(300_000, 1.0), (600_000, 2.0), (900_000, 3.0)]);
         assert_eq!(partial, Points::Complete(Vec::new()));
     }
@@ -311,11 +324,17 @@ mod tests {
     fn no_data_a_refusal_and_a_fault_are_three_things() {
         let mut gathered: Vec<_> = (0..3).map(|_| Gathered::default()).collect();
         take(&result("s0x0", StatusCode::Complete, &[]), &mut gathered);
-        let told = MessageData::builder().code("Denied").value("not yours").build();
+        let told = MessageData::builder()
+            .code("Denied")
+            .value("not yours")
+            .build();
         let mut forbidden = result("s1x0", StatusCode::Forbidden, &[]);
         forbidden.messages = Some(vec![told]);
         take(&forbidden, &mut gathered);
-        take(&result("s2x0", StatusCode::InternalError, &[]), &mut gathered);
+        take(
+            &result("s2x0", StatusCode::InternalError, &[]),
+            &mut gathered,
+        );
         let points: Vec<_> = gathered.into_iter().map(Gathered::points).collect();
         assert_eq!(
             points,

@@ -48,7 +48,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for one attempt's answer: a page of a thousand may take long.
-const ATTEMPT_WAIT: Duration = Duration::from_secs(60);
+const ATTEMPT_WAIT: Duration = Duration::from_mins(1);
 /// Clients kept a service; beyond it the one asked longest ago is dropped.
 const CLIENTS_MAX: usize = 512;
 /// Calls a second of one account, region and API, and as many at once. AWS allows describing calls

@@ -42,7 +42,7 @@ fn row_key(account: &str) -> String {
     format!("{PREFIX}{account}/-/costs")
 }
 
-fn date(at: Timestamp) -> String {
+pub(super) fn date(at: Timestamp) -> String {
     let day = jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default();
     day.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
 }

@@ -112,7 +112,7 @@ impl Group {
     pub(super) fn take(
         &mut self,
         at: usize,
-        points: Vec<Point>,
+        points: &[Point],
         period_ms: i64,
         to_ms: i64,
     ) -> Vec<Point> {
@@ -166,7 +166,7 @@ mod tests {
         let mut groups = Vec::new();
         settle(&mut groups, vec![series(1)], 0);
         let told = |groups: &mut Vec<Group>, to: i64, points: Vec<Point>| {
-            let told = groups[0].take(0, points, PERIOD, to * PERIOD);
+            let told = groups[0].take(0, &points, PERIOD, to * PERIOD);
             told.iter()
                 .map(|point| (point.at_ms / PERIOD, point.sum as i64))
                 .collect::<Vec<_>>()
@@ -189,15 +189,15 @@ mod tests {
     fn new_series_are_filled_in_from_the_past_without_telling_the_others_again() {
         let mut groups = Vec::new();
         settle(&mut groups, vec![series(1)], 0);
-        groups[0].take(0, vec![point(8, 1.0)], PERIOD, 10 * PERIOD);
+        groups[0].take(0, &[point(8, 1.0)], PERIOD, 10 * PERIOD);
         settle(&mut groups, vec![series(1), series(2)], 2 * PERIOD);
         let all = groups[0].series(|_| true);
         assert_eq!(all.len(), 2);
         let from = groups[0].from(&all, PERIOD, 2 * PERIOD);
         assert_eq!(from, 2 * PERIOD);
         let past = vec![point(3, 1.0), point(8, 1.0)];
-        assert_eq!(groups[0].take(0, past.clone(), PERIOD, 11 * PERIOD), []);
-        assert_eq!(groups[0].take(1, past.clone(), PERIOD, 11 * PERIOD), past);
+        assert_eq!(groups[0].take(0, &past, PERIOD, 11 * PERIOD), []);
+        assert_eq!(groups[0].take(1, &past, PERIOD, 11 * PERIOD), past);
         settle(&mut groups, vec![series(2)], 0);
         assert_eq!(groups[0].len(), 1);
         let many = (0..=SERIES_MAX).map(series).collect();

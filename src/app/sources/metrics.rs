@@ -9,7 +9,7 @@ use super::marks::{Group, settle};
 use super::money::{self, Purse};
 use super::units::tell;
 use super::{Fault, Shared, Target};
-use crate::adapters::aws::{Points, Series};
+use crate::adapters::aws::{Aws, CallError, Place, Points, Series};
 use crate::config::Metrics as Settings;
 use crate::model::{Statistics, Topic};
 use crate::ports::Clock as _;
@@ -84,6 +84,38 @@ pub(super) fn namespaces(settings: &Settings) -> BTreeSet<String> {
         .collect()
 }
 
+/// The series of a place that are wanted, and how many calls listing them took.
+pub(super) async fn discover(
+    aws: &Aws,
+    place: &Place,
+    settings: &Settings,
+) -> Result<(Vec<Series>, u64), CallError> {
+    let (mut found, mut calls) = (Vec::new(), 0);
+    let of_resource = |series: &Series| {
+        let mut names = series.dimensions.iter().map(|(name, _)| name.as_str());
+        names.any(|name| RESOURCES.contains(&name))
+    };
+    for namespace in namespaces(settings) {
+        let mut next: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let (page, after) = aws.series(place, &namespace, next.as_deref()).await?;
+            calls += 1;
+            found.extend(page.into_iter().filter(|series| {
+                wanted(settings, &series.namespace, &series.name)
+                    && (!settings.include.is_empty() || of_resource(series))
+            }));
+            next = after;
+            if next.is_none() {
+                break;
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found.truncate(SERIES_TOTAL_MAX);
+    Ok((found, calls))
+}
+
 /// The positions, group by group, of the `count` most useful series; of equally useful ones those
 /// that were there first, so that every round asks for the same ones.
 fn chosen(groups: &[Group], count: usize) -> Vec<BTreeSet<usize>> {
@@ -127,31 +159,8 @@ impl Metrics {
         if now < self.look_due {
             return Ok(());
         }
-        let mut found = Vec::new();
-        for namespace in namespaces(settings) {
-            let mut next: Option<String> = None;
-            for _ in 0..PAGES_MAX {
-                let place = &target.place;
-                let (page, after) = shared
-                    .aws
-                    .series(place, &namespace, next.as_deref())
-                    .await?;
-                found.extend(page.into_iter().filter(|series| {
-                    let resource =
-                        |(name, _): &(String, String)| RESOURCES.contains(&name.as_str());
-                    wanted(settings, &series.namespace, &series.name)
-                        && (!settings.include.is_empty() || series.dimensions.iter().any(resource))
-                }));
-                next = after;
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
-        found.sort();
-        found.dedup();
-        found.truncate(SERIES_TOTAL_MAX);
-        let since = shared.now().ms() - settings.back_fill_hours as i64 * 3_600_000;
+        let (found, _) = discover(&shared.aws, &target.place, settings).await?;
+        let since = shared.now().ms() - i64::from(settings.back_fill_hours) * 3_600_000;
         settle(&mut self.groups, found, since);
         self.look_due = now + shared.config.sources.discovery_interval_ms;
         Ok(())
@@ -209,7 +218,7 @@ impl Metrics {
         let period_ms = i64::from(settings.period_seconds) * 1_000;
         let now = shared.now().ms();
         let to = now - now.rem_euclid(period_ms);
-        let oldest = now - settings.back_fill_hours as i64 * 3_600_000;
+        let oldest = now - i64::from(settings.back_fill_hours) * 3_600_000;
         let from = group.from(&asked, period_ms, oldest);
         let series: Vec<Series> = asked.iter().map(|(_, series)| series.clone()).collect();
         let place = &target.place;
@@ -236,7 +245,7 @@ impl Metrics {
                     continue;
                 }
             };
-            for point in group.take(at, points, period_ms, to) {
+            for point in group.take(at, &points, period_ms, to) {
                 let value = Statistics {
                     count: point.count,
                     sum: point.sum,
@@ -286,11 +295,7 @@ pub(super) async fn round(
     let outcome = metrics.round(shared, target, settings, &mut purse).await;
     let well = !matches!(
         &outcome,
-        Err(Fault::Log(_)
-            | Fault::Call(
-                crate::adapters::aws::CallError::Throttled(_)
-                    | crate::adapters::aws::CallError::Failed(_)
-            ))
+        Err(Fault::Log(_) | Fault::Call(CallError::Throttled(_) | CallError::Failed(_)))
     );
     let taken = outcome.unwrap_or_else(|fault| {
         tell(shared, target, &fault);
@@ -352,7 +357,11 @@ mod tests {
         assert_eq!(picked(&groups, 3), ["CPUUtilization"; 3]);
         assert_eq!(picked(&groups, 0), [""; 0]);
         let some = picked(&groups, 205);
-        assert_eq!(some.len(), 205, "equally useful ones are not all or nothing");
+        assert_eq!(
+            some.len(),
+            205,
+            "equally useful ones are not all or nothing"
+        );
         let useful = some.iter().filter(|name| *name == "CPUUtilization");
         assert_eq!(useful.count(), 5);
         assert_eq!(chosen(&groups, 205), chosen(&groups, 205));

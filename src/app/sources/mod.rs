@@ -8,9 +8,11 @@ mod accounts;
 mod costs;
 mod events;
 mod known;
+mod live;
 mod marks;
 mod metrics;
 mod money;
+mod plan;
 mod status;
 mod sweep;
 mod units;
@@ -35,6 +37,8 @@ use crate::telemetry::Signal;
 
 use accounts::{Found, Target};
 use events::Named;
+pub use live::{Live, LiveAccount, LivePermission, check_live};
+pub use plan::{Plan, PlannedAccount, PlannedSource, plan};
 pub(crate) use status::Board;
 use units::Unit;
 
@@ -139,6 +143,15 @@ impl Shared {
                 .collect(),
         )
     }
+}
+
+/// Waits for a future where nothing else runs.
+fn blocking<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime of the sources")?;
+    Ok(runtime.block_on(future))
 }
 
 /// Starts pulling, where the configuration names an account.

@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::known::PREFIX;
 use crate::model::Timestamp;
 
-/// GetMetricData: $0.01 for 1,000 metrics requested; each statistic of a series counts as one here,
-/// which is never less than what AWS charges.
+/// GetMetricData: $0.01 for 1,000 metrics requested (aws.amazon.com/cloudwatch/pricing). That page
+/// counts up to five statistics of a series as one; each counts here, since bills were seen that do
+/// so too (github.com/prometheus/cloudwatch_exporter, pull request 482).
 pub(super) const METRIC_MICRO_USD: u64 = 10;
-/// A page of Cost Explorer: $0.01.
+/// A metric stream's update: $0.003 for 1,000 (aws.amazon.com/cloudwatch/pricing), Firehose not
+/// counted.
+pub(super) const UPDATE_MICRO_USD: u64 = 3;
+/// A page of Cost Explorer: $0.01 (aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing).
 pub(super) const PAGE_MICRO_USD: u64 = 10_000;
 /// Milliseconds of the longest month, so that no month's money runs out before its end.
 const MONTH_MS: i64 = 31 * 24 * 3_600_000;

@@ -11,7 +11,7 @@ use crate::ports::Outgoing;
 use crate::sources::RawInventory;
 
 /// Most pages of one answer; beyond it the API is taken to repeat itself.
-const PAGES_MAX: usize = 10_000;
+pub(super) const PAGES_MAX: usize = 10_000;
 /// Records published at once.
 const BATCH: usize = 500;
 

@@ -166,9 +166,10 @@ fn of_fifty_accounts_one_that_refuses_is_named_and_the_rest_goes_on() {
             Act::Pass
         }
     });
-    let accounts: String = (0..50)
+    let accounts: Vec<String> = (0..50)
         .map(|number| format!("[[accounts]]\nid = '1000000000{number:02}'\nrole = 'skyherd-read'\nexternal_id = 'e'\n"))
         .collect();
+    let accounts = accounts.concat();
     let settings = format!("[sources]\nregions = ['eu-west-1']\n{accounts}");
     let world = World::new(&proxy.url(), &settings);
     let mut skyherd = world.run();
@@ -235,7 +236,7 @@ fn killed_within_a_sweep_it_ends_up_where_it_would_have() {
     moto.python(SEED);
     // The third kind of the sweep hangs until the process is gone.
     let proxy = Proxy::start(&moto, |asked| match asked.action.as_str() {
-        "DescribeSecurityGroups" => Act::Slow(Duration::from_secs(600)),
+        "DescribeSecurityGroups" => Act::Slow(Duration::from_mins(10)),
         _ => Act::Pass,
     });
     let world = World::new(&proxy.url(), ONCE);

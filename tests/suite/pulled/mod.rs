@@ -3,4 +3,6 @@
 mod inventory;
 mod moto;
 mod paid;
+mod plan;
+mod policies;
 mod world;

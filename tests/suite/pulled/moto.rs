@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,10 +71,22 @@ impl Moto {
         }
     }
 
-    /// Runs Python with boto3 at hand: `client(service, account)` gives a client. What it assigns
-    /// to `answer` comes back as JSON.
+    /// Runs Python with boto3 at hand, see [`python`].
     pub(super) fn python(&self, script: &str) -> Value {
-        let prelude = r#"
+        python(&self.tools, &self.url(), script)
+    }
+}
+
+/// Runs Python with boto3 at hand and nobody to ask, or says that there is none.
+pub(super) fn boto3(script: &str) -> Option<Value> {
+    let nowhere = "http://127.0.0.1:9";
+    Some(python(&require_tools()?, nowhere, script))
+}
+
+/// Runs Python with boto3 at hand: `client(service, account)` gives a client. What it assigns to
+/// `answer` comes back as JSON.
+fn python(tools: &Path, url: &str, script: &str) -> Value {
+    let prelude = r#"
 import boto3, json, sys
 def client(service, account=None, region="eu-west-1"):
     if account is None:
@@ -85,17 +97,16 @@ def client(service, account=None, region="eu-west-1"):
         aws_secret_access_key=given["SecretAccessKey"], aws_session_token=given["SessionToken"])
 answer = None
 "#;
-        let ending = "\njson.dump(answer, sys.stdout, default=lambda at: at.isoformat())\n";
-        let script = format!("{prelude}{}{ending}", script.trim());
-        let output = Command::new(self.tools.join("python3"))
-            .args(["-c", &script])
-            .envs(environment(&self.url()))
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{told}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
+    let ending = "\njson.dump(answer, sys.stdout, default=lambda at: at.isoformat())\n";
+    let script = format!("{prelude}{}{ending}", script.trim());
+    let output = Command::new(tools.join("python3"))
+        .args(["-c", &script])
+        .envs(environment(url))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// A moto that answers CloudWatch's questions too.

@@ -25,8 +25,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let listen = format!("127.0.0.1:{}", free_port());
         let data = folder.path().join("data");
+        let data = data.display();
         let text = format!(
-            "data_dir = {data:?}\npartitions = {PARTITIONS}\n{settings}\n[http]\nlisten = {listen:?}\n"
+            "data_dir = '{data}'\npartitions = {PARTITIONS}\n{settings}\n[http]\nlisten = {listen:?}\n"
         );
         std::fs::write(folder.path().join("skyherd.toml"), text).unwrap();
         Self {
@@ -116,6 +117,14 @@ impl World {
             .content_type("application/json")
             .send(event.to_string());
         assert_eq!(sent.unwrap().status(), 202);
+    }
+
+    /// Runs a command that asks AWS itself, without the service.
+    pub(super) fn ask(&self, args: &[&str]) -> crate::harness::Finished {
+        let file = self.folder.path().join("skyherd.toml");
+        let file = file.to_str().unwrap();
+        let args: Vec<&str> = args.iter().copied().chain(["-c", file]).collect();
+        Proc::run_with(args, self.folder.path(), "", &environment(&self.endpoint))
     }
 
     /// Runs a command beside the service.

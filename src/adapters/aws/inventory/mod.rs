@@ -4,7 +4,8 @@ mod ec2;
 mod fields;
 mod fleet;
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Reservation};
+use aws_sdk_elasticloadbalancingv2::operation::describe_load_balancers::DescribeLoadBalancersError;
 use serde_json::Value;
 
 use super::{Aws, CallError, Place};
@@ -149,7 +150,7 @@ impl Aws {
         let instances = answer
             .reservations()
             .iter()
-            .flat_map(|reservation| reservation.instances());
+            .flat_map(Reservation::instances);
         let each = |item: &&aws_sdk_ec2::types::Instance| ec2::instance(item);
         Ok(Page::of(
             ItemKind::Instance,
@@ -214,9 +215,9 @@ impl Aws {
             Ok(answer) => answer,
             // The only call here that fails for a name that is gone.
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_load_balancer_not_found_exception()) =>
+                if error.as_service_error().is_some_and(
+                    DescribeLoadBalancersError::is_load_balancer_not_found_exception,
+                ) =>
             {
                 return Ok(Page::default());
             }
