@@ -30,7 +30,7 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
     let name = &account.account;
     if let Some(error) = &account.error {
         output.line(&format!("{name}: {error}"))?;
-        output.line("  hint: nothing of this account is pulled; let its role trust the caller, with deploy/iam/roles.json")?;
+        output.line("  hint: nothing of this account is pulled, so no rule sees it; let its role trust the caller, and the caller do what deploy/iam/roles.json says")?;
         return Ok(());
     }
     let caller = account.caller.as_deref().unwrap_or_default();

@@ -23,6 +23,8 @@ mod service;
 #[path = "../story/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod story;
+#[cfg(feature = "aws")]
+mod sweep;
 mod throughput;
 mod world;
 
@@ -57,14 +59,15 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console | --sweep]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
---console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
+--console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second
+--sweep         only a full sweep of 10,000 resources of an AWS account, against APIs of a fixed latency; needs no server";
 
 struct Arguments {
     json: bool,
@@ -72,6 +75,7 @@ struct Arguments {
     agent: Option<AgentName>,
     live: bool,
     console: bool,
+    sweep: bool,
 }
 
 fn main() -> ExitCode {
@@ -93,9 +97,13 @@ fn main() -> ExitCode {
     }
     let mut report = Report::default();
     let machine = machine();
-    let ended = Servers::named()
-        .map_err(PortError::Fatal)
-        .and_then(|servers| measure(&servers, &arguments, &mut report));
+    let ended = if arguments.sweep {
+        sweep(&mut report)
+    } else {
+        Servers::named()
+            .map_err(PortError::Fatal)
+            .and_then(|servers| measure(&servers, &arguments, &mut report))
+    };
     if arguments.json {
         println!("{:#}", report.json(&machine));
     } else {
@@ -110,6 +118,19 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "aws")]
+fn sweep(report: &mut Report) -> PortResult<()> {
+    let row = sweep::measure().map_err(|error| PortError::Fatal(format!("{error:#}")))?;
+    report.add(row);
+    Ok(())
+}
+
+#[cfg(not(feature = "aws"))]
+fn sweep(_: &mut Report) -> PortResult<()> {
+    let why = "this program was built without the AWS sources";
+    Err(PortError::Fatal(why.into()))
+}
+
 fn arguments() -> Result<Arguments, String> {
     let mut arguments = Arguments {
         json: false,
@@ -117,6 +138,7 @@ fn arguments() -> Result<Arguments, String> {
         agent: None,
         live: false,
         console: false,
+        sweep: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -127,6 +149,7 @@ fn arguments() -> Result<Arguments, String> {
             "--json" => arguments.json = true,
             "--live" => arguments.live = true,
             "--console" => arguments.console = true,
+            "--sweep" => arguments.sweep = true,
             "--story" => {
                 let copies = value()?
                     .parse()

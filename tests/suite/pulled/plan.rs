@@ -89,7 +89,7 @@ fn a_live_check_tells_a_refusal_from_a_fault_and_an_account_that_is_shut() {
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     for told in [
         "ec2:DescribeVolumes is refused in eu-west-1: ec2:DescribeVolumes: UnauthorizedOperation",
-        "deploy/iam/inventory.json; rules lost: COST-EBS-",
+        "deploy/iam/inventory.json; rules lost: RES-TAG-1, COST-EBS-1,",
         "ec2:DescribeSnapshots could not be told in eu-west-1",
         "100000000025: role arn:aws:iam::100000000025:role/skyherd-read: sts:AssumeRole: AccessDenied",
     ] {
