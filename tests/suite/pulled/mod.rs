@@ -1,5 +1,6 @@
 //! The sources that pull, against AWS's APIs on loopback.
 
+mod estate;
 mod inventory;
 mod moto;
 mod paid;

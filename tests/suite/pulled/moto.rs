@@ -177,10 +177,22 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn start(moto: &Moto, rule: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+        Self::before(moto.port, rule)
+    }
+
+    /// Before the bridge, so that CloudWatch misbehaves too.
+    pub(super) fn bridged(
+        bridged: &Bridged,
+        rule: impl Fn(&Asked) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        Self::before(bridged.port, rule)
+    }
+
+    fn before(upstream: u16, rule: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let inner = Arc::new(Inner {
-            upstream: moto.port,
+            upstream,
             rule: Mutex::new(Box::new(rule)),
             counts: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -294,7 +306,7 @@ fn request(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     Ok((head, body))
 }
 
-/// The operation: a field of the form, or the target of the JSON protocols.
+/// The operation: a field of the form, the target of the JSON protocols, or the end of CBOR's path.
 fn action(head: &str, body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let form = body
@@ -305,5 +317,8 @@ fn action(head: &str, body: &[u8]) -> String {
         name.eq_ignore_ascii_case("x-amz-target")
             .then(|| value.trim().rsplit('.').next())?
     });
-    form.or(target).unwrap_or("other").to_owned()
+    let path = head.split_whitespace().nth(1).unwrap_or_default();
+    let operation = path.split_once("/operation/").map(|(_, name)| name);
+    let found = form.or(target).or(operation);
+    found.unwrap_or("other").to_owned()
 }
