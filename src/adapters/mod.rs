@@ -1,5 +1,7 @@
 //! The ports made real.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;

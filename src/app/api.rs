@@ -12,8 +12,8 @@ use crate::config::{Config, Role};
 use crate::http::{
     Access, AgentMemory, AgentRow, Certificates, Credential, DeadLetterRow, DeadLetterStory, Feed,
     FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed, Question,
-    Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status,
-    Stored, Stretch, TaskStatus,
+    Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Sources,
+    Status, Stored, Stretch, TaskStatus,
 };
 use crate::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -166,6 +166,13 @@ impl Service for Handle {
     }
     fn feed(&self) -> &Feed {
         self.view.feed()
+    }
+    fn sources(&self) -> Sources {
+        #[cfg(feature = "aws")]
+        let sources = self.board.shown();
+        #[cfg(not(feature = "aws"))]
+        let sources = Sources::default();
+        sources
     }
     fn partitions(&self) -> u32 {
         self.backend.partitions()

@@ -9,6 +9,8 @@ mod insight;
 mod letters;
 mod pulse;
 mod replay;
+#[cfg(feature = "aws")]
+mod sources;
 mod upkeep;
 mod view;
 mod watch;
@@ -36,6 +38,10 @@ pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;
 pub use replay::{Outcome, Replay, ReplayOptions};
+#[cfg(feature = "aws")]
+pub use sources::{
+    Live, LiveAccount, LivePermission, Plan, PlannedAccount, PlannedSource, check_live, plan,
+};
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;
 use workers::Time;
@@ -82,6 +88,9 @@ pub struct Handle {
     insight: insight::Insight,
     pulse: pulse::Pulse,
     asked: AtomicU64,
+    /// How the sources of this process do.
+    #[cfg(feature = "aws")]
+    board: sources::Board,
     /// Whether a thread keeps the view up to date; else each look does.
     followed: bool,
     clock: SystemClock,
@@ -139,6 +148,8 @@ impl Handle {
             insight: insight::Insight::new(backend.store()?, backend.partitions()),
             pulse: pulse::Pulse::default(),
             asked: AtomicU64::new(0),
+            #[cfg(feature = "aws")]
+            board: sources::Board::default(),
             backend,
             workers,
             followed,

@@ -176,6 +176,8 @@ impl Service {
             shared.pulse.beat(&shared.metrics, &open, &told);
         })?);
         helpers.extend(super::watch::start(&handle, config, agents, &stop)?);
+        #[cfg(feature = "aws")]
+        helpers.extend(super::sources::start(&handle, config, &stop)?);
         Ok(Self {
             handle,
             threads,
@@ -213,7 +215,10 @@ impl Service {
     }
 }
 
-fn helper(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+pub(super) fn helper(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)

@@ -1,4 +1,7 @@
-//! `skyherd check`: everything that can be found wrong without starting anything.
+//! `skyherd check`: everything that can be found wrong without starting anything, and with `--live`
+//! what only AWS can tell.
+
+use clap::Args;
 
 use super::Ended;
 use super::output::Output;
@@ -6,7 +9,46 @@ use crate::config::{Config, Loaded, Problem};
 use crate::ports::Clock as _;
 use crate::runtime::SystemClock;
 
-pub(super) fn check(loaded: &Loaded, output: &mut Output) -> anyhow::Result<Ended> {
+#[cfg(feature = "aws")]
+const EXAMPLES: &str = "Examples:
+  skyherd check -c skyherd.toml
+  skyherd check -c skyherd.toml --live   ask AWS too: who we are, what is allowed, which rules go blind
+
+Exit code 1 when anything is wrong.";
+#[cfg(not(feature = "aws"))]
+const EXAMPLES: &str = "Examples:
+  skyherd check -c skyherd.toml
+
+Exit code 1 when anything is wrong.";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// Ask every configured account for everything that is pulled from it, once; a page of Cost
+    /// Explorer costs a cent an account where `sources.costs` is set.
+    #[cfg(feature = "aws")]
+    #[arg(long)]
+    live: bool,
+}
+
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(unused_variables, reason = "without AWS there is nothing to choose")
+)]
+pub(super) fn check(
+    args: &CheckArgs,
+    loaded: &Loaded,
+    output: &mut Output,
+) -> anyhow::Result<Ended> {
+    let ended = configuration(loaded, output)?;
+    #[cfg(feature = "aws")]
+    if args.live && ended == Ended::Well {
+        return super::live::live(&loaded.config, output);
+    }
+    Ok(ended)
+}
+
+fn configuration(loaded: &Loaded, output: &mut Output) -> anyhow::Result<Ended> {
     let mut problems = loaded.problems.clone();
     problems.extend(machine(&loaded.config));
     let file = match &loaded.file {

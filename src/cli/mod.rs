@@ -9,15 +9,20 @@ mod closing;
 mod demo;
 mod dlq;
 mod dump;
+#[cfg(feature = "aws")]
+mod live;
 mod memory;
 mod metrics;
 mod output;
+#[cfg(feature = "aws")]
+mod plan;
 mod progress;
 mod publish;
 mod replay;
 mod rules;
 mod scratch;
 mod shell;
+mod sources;
 mod status;
 mod table;
 mod tail;
@@ -74,7 +79,7 @@ enum Command {
   SKYHERD_KAFKA__BROKERS=kafka:9092 SKYHERD_REDIS__URLS=redis://redis:6379 skyherd run")]
     Run(RunArgs),
     /// Check configuration and topics; print every problem with a hint.
-    Check,
+    Check(check::CheckArgs),
     /// Play recorded files through the same agents.
     Replay(replay::ReplayArgs),
     /// Play a simulated AWS estate and print the ranked recommendations.
@@ -90,6 +95,8 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Tell how the running service does; exit 1 while it is not ready.
     Status(status::StatusArgs),
+    /// Tell how the sources that pull from AWS do; exit 1 while one is not whole.
+    Sources(sources::SourcesArgs),
     /// Watch the running service; without a terminal, print one snapshot.
     Top(status::TopArgs),
     /// Show what agents remember of a resource.
@@ -162,9 +169,9 @@ pub fn main() -> ExitCode {
 
 fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
     match &cli.command {
-        Command::Check => {
+        Command::Check(args) => {
             let loaded = load_here(cli.config.as_deref());
-            return check::check(&loaded, output);
+            return check::check(args, &loaded, output);
         }
         Command::Rules(args) => return rules::rules(args, output),
         Command::Metrics => return metrics::metrics(output),
@@ -192,11 +199,12 @@ fn command(cli: &Cli, output: &mut Output) -> anyhow::Result<Ended> {
         Command::Tail(args) => tail::tail(args, &config, output),
         Command::Publish(args) => publish::publish(args, &config, output),
         Command::Status(args) => status::status(args, &config, output),
+        Command::Sources(args) => sources::sources(args, &config, output),
         Command::Top(args) => status::top(args, &config, output),
         Command::Memory(command) => memory::memory(command, &config, output),
         Command::Why(args) => why::why(args, &config, output),
         Command::Dlq(command) => dlq::dlq(command, &config, output),
-        Command::Check
+        Command::Check(_)
         | Command::Rules(_)
         | Command::Metrics
         | Command::Token(_)

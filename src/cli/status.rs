@@ -177,7 +177,7 @@ fn agent_row(agent: &Value) -> Vec<String> {
     ]
 }
 
-fn age(seconds: Option<f64>) -> String {
+pub(super) fn age(seconds: Option<f64>) -> String {
     match seconds {
         None => "-".to_owned(),
         Some(seconds) if seconds < 120.0 => format!("{seconds:.0} s"),
@@ -187,7 +187,7 @@ fn age(seconds: Option<f64>) -> String {
     }
 }
 
-fn service(config: &Config) -> anyhow::Result<Api> {
+pub(super) fn service(config: &Config) -> anyhow::Result<Api> {
     Api::running(config).with_context(|| {
         format!(
             "no service runs on {}; start it with `skyherd run`, or name its directory with SKYHERD_DATA_DIR",

@@ -7,6 +7,7 @@ mod exemptions;
 mod load;
 mod problems;
 mod secret;
+mod sources;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
+pub use sources::{Account, Costs, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};
 
@@ -60,6 +62,10 @@ pub struct Config {
     pub auth: Auth,
     /// What is pushed over HTTP.
     pub ingest: Ingest,
+    /// AWS accounts whose facts are pulled.
+    pub accounts: Vec<Account>,
+    /// What is pulled from them.
+    pub sources: Sources,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -270,6 +276,8 @@ impl Default for Config {
             log: Log::default(),
             auth: Auth::default(),
             ingest: Ingest::default(),
+            accounts: Vec::new(),
+            sources: Sources::default(),
             exemptions: Vec::new(),
             failpoint: None,
         }

@@ -70,6 +70,7 @@ impl Config {
         self.ranges(&mut problems);
         self.modes(&mut problems);
         self.access(&mut problems);
+        super::sources::problems(self, &mut problems);
         self.exemption_problems(&mut problems);
         if let Some(kafka) = &self.kafka {
             kafka_problems(kafka, &mut problems);

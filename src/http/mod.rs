@@ -23,6 +23,7 @@ mod problem;
 mod recommendations;
 mod requests;
 mod rules;
+mod sources;
 mod stream;
 mod subjects;
 
@@ -53,6 +54,7 @@ pub use page::LIMIT_MAX;
 pub use problem::Problem;
 pub use recommendations::{FlowStep, HistoryStep, RecommendationStory, Stage};
 pub use requests::{ACCOUNTS_MAX, AccountAnswer, AskedAgent, Question, RequestRow, RequestState};
+pub use sources::{ApiRow, SourceRow, Sources};
 pub use stream::STREAMS_MAX;
 pub use subjects::{AgentMemory, KnownSubject, Observed, RuleAnswer, RuleVerdict, Series};
 
@@ -191,6 +193,8 @@ pub trait Service: Send + Sync + 'static {
     fn request(&self, id: &str) -> PortResult<Option<Arc<RequestRow>>>;
     /// What changed lately.
     fn feed(&self) -> &Feed;
+    /// How the sources of this process do.
+    fn sources(&self) -> Sources;
     /// Partitions of every topic.
     fn partitions(&self) -> u32;
     /// At most `limit` records of a partition from `from` on.
@@ -219,6 +223,7 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         subjects::endpoints(),
         agents::endpoints(),
         rules::endpoints(),
+        sources::endpoints(),
         dead_letters::endpoints(),
         requests::endpoints(),
         stream::endpoints(),

@@ -11,6 +11,7 @@ mod inventory;
 mod metrics;
 mod open;
 mod otlp;
+mod pulled;
 pub mod replay;
 mod reports;
 mod rows;
@@ -20,6 +21,7 @@ mod subject;
 
 pub use inventory::RawInventory;
 pub use open::{DEPTH_MAX, Fate, Hints, PARTS_MAX, Part, UNPACKED_BYTES_MAX, open};
+pub use pulled::{cost_record, metric_record};
 pub use shape::Shape;
 
 use smallvec::SmallVec;

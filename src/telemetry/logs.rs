@@ -99,6 +99,12 @@ pub(super) fn write(signal: &Signal<'_>, count: &AtomicU64) {
         Signal::WatchRound { error: Some(error) } => {
             warn!(error, "this process could not report on itself; the next round tries again");
         }
+        Signal::SourceSwept { source, account, region, records, known, seconds, whole } => {
+            info!(source, account, region, records, known, seconds, whole, "source swept");
+        }
+        Signal::SourceFailed { account, region, error } => {
+            warn!(account, region, error, "could not be pulled; the rest goes on");
+        }
         Signal::RowRepaired { task, edge } => info!(%task, edge, "row of an earlier owner set right"),
         _ => {}
     }

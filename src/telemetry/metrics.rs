@@ -250,7 +250,7 @@ impl Metrics {
             Signal::MonthlySavings { action, monthly } => {
                 self.set(Id::MonthlySavings, &[action.as_str()], monthly.as_f64());
             }
-            _ => debug_assert!(false, "{signal:?} writes no metric"),
+            _ => self.write_pulled(signal),
         }
     }
 
@@ -277,7 +277,7 @@ impl Metrics {
         self.add(id, &[task.agent.as_str()], count);
     }
 
-    fn add(&self, id: Id, labels: &[&str], count: u64) {
+    pub(super) fn add(&self, id: Id, labels: &[&str], count: u64) {
         self.counter(id, labels).inc_by(count);
     }
 
@@ -288,7 +288,7 @@ impl Metrics {
         }
     }
 
-    fn set(&self, id: Id, labels: &[&str], value: f64) {
+    pub(super) fn set(&self, id: Id, labels: &[&str], value: f64) {
         match &self.families[id as usize] {
             Family::Gauge(family) => family.with_label_values(labels).set(value),
             _ => unreachable!("{id:?} is a gauge in the closed list"),

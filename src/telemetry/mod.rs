@@ -5,6 +5,7 @@
 
 mod logs;
 mod metrics;
+mod pulled;
 mod sample;
 mod specs;
 
@@ -278,6 +279,57 @@ pub enum Signal<'a> {
         ignored: u64,
         /// Records that could not be read.
         quarantined: u64,
+    },
+    /// Calls of an AWS API, since the last time it was told.
+    SourceCalls {
+        /// Its name in IAM actions.
+        api: &'static str,
+        /// Requests sent, retries too.
+        calls: u64,
+        /// Of them, those AWS put off.
+        throttles: u64,
+        /// Of them, those that failed otherwise.
+        errors: u64,
+    },
+    /// Clients of AWS APIs, since the last time it was told.
+    SourceClients {
+        /// Times one was at hand.
+        kept: u64,
+        /// Times one had to be made.
+        made: u64,
+    },
+    /// How long ago the place that waits longest was last taken whole.
+    SourceAge {
+        /// Which source.
+        source: &'static str,
+        /// How long, in seconds.
+        seconds: f64,
+    },
+    /// A round of a source through one place ended.
+    SourceSwept {
+        /// Which source.
+        source: &'static str,
+        /// Where.
+        account: &'a str,
+        /// Where.
+        region: &'a str,
+        /// Records published.
+        records: u64,
+        /// Resources known.
+        known: u64,
+        /// How long, in seconds.
+        seconds: f64,
+        /// Whether nothing was missing.
+        whole: bool,
+    },
+    /// Something could not be pulled.
+    SourceFailed {
+        /// Where.
+        account: &'a str,
+        /// Where.
+        region: &'a str,
+        /// What went wrong.
+        error: &'a str,
     },
     /// An HTTP request was answered.
     HttpRequest {

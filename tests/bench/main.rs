@@ -25,6 +25,8 @@ mod service;
 #[path = "../story/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod story;
+#[cfg(feature = "aws")]
+mod sweep;
 mod throughput;
 mod world;
 
@@ -59,7 +61,8 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--decode] [--console]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live]
+    [--console | --decode | --sweep]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
@@ -67,7 +70,8 @@ const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INS
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
 --decode        only how fast each kind of input is decoded, beside a bare parse of the same bytes
---console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
+--console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second
+--sweep         only a full sweep of 10,000 resources of an AWS account, against APIs of a fixed latency; needs no server";
 
 struct Arguments {
     json: bool,
@@ -76,6 +80,7 @@ struct Arguments {
     live: bool,
     decode: bool,
     console: bool,
+    sweep: bool,
 }
 
 fn main() -> ExitCode {
@@ -100,6 +105,8 @@ fn main() -> ExitCode {
     let ended = if arguments.decode {
         decode::measure(&mut report);
         Ok(())
+    } else if arguments.sweep {
+        sweep(&mut report)
     } else {
         Servers::named()
             .map_err(PortError::Fatal)
@@ -119,6 +126,19 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "aws")]
+fn sweep(report: &mut Report) -> PortResult<()> {
+    let row = sweep::measure().map_err(|error| PortError::Fatal(format!("{error:#}")))?;
+    report.add(row);
+    Ok(())
+}
+
+#[cfg(not(feature = "aws"))]
+fn sweep(_: &mut Report) -> PortResult<()> {
+    let why = "this program was built without the AWS sources";
+    Err(PortError::Fatal(why.into()))
+}
+
 fn arguments() -> Result<Arguments, String> {
     let mut arguments = Arguments {
         json: false,
@@ -127,6 +147,7 @@ fn arguments() -> Result<Arguments, String> {
         live: false,
         decode: false,
         console: false,
+        sweep: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -138,6 +159,7 @@ fn arguments() -> Result<Arguments, String> {
             "--live" => arguments.live = true,
             "--decode" => arguments.decode = true,
             "--console" => arguments.console = true,
+            "--sweep" => arguments.sweep = true,
             "--story" => {
                 let copies = value()?
                     .parse()

@@ -288,3 +288,34 @@ fn messages_of_the_past_decode_for_ever_and_are_never_edited() {
         assert!(covered, "no message of {topic}");
     }
 }
+
+/// The policies of `deploy/iam`, by the name of their file.
+#[cfg(feature = "aws")]
+#[test]
+fn the_policies_allow_what_is_called_and_no_more() {
+    use skyherd::adapters::aws::Purpose;
+    let folder = root().join("deploy/iam");
+    let mut stale = Vec::new();
+    for purpose in Purpose::ALL {
+        let fresh = serde_json::to_string_pretty(&purpose.policy()).unwrap() + "\n";
+        let path = folder.join(format!("{}.json", purpose.as_str()));
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(&fresh) {
+            if updating() {
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(&path, fresh).unwrap();
+            } else {
+                stale.push(purpose.as_str());
+            }
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "stale: {stale:?}; run UPDATE=1 cargo test --test suite generated"
+    );
+    let known = Purpose::ALL.map(|purpose| purpose.as_str().to_owned());
+    assert_eq!(
+        json_names(&folder),
+        BTreeSet::from(known),
+        "a policy without a purpose"
+    );
+}

@@ -9,7 +9,7 @@ use skyherd::http::{
     Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
     Feed, FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed,
     Question, Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service,
-    Status, Stored, Stretch, TaskStatus, router, serve,
+    Sources, Status, Stored, Stretch, TaskStatus, router, serve,
 };
 use skyherd::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -141,6 +141,9 @@ impl Service for World {
     }
     fn feed(&self) -> &Feed {
         &self.feed
+    }
+    fn sources(&self) -> Sources {
+        Sources::default()
     }
     fn partitions(&self) -> u32 {
         PARTITIONS

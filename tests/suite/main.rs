@@ -32,6 +32,8 @@ mod generated;
 mod harness;
 mod http;
 mod pages;
+#[cfg(feature = "aws")]
+mod pulled;
 mod replay;
 mod simulation;
 #[path = "../story/mod.rs"]

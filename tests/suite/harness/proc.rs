@@ -61,9 +61,20 @@ impl Proc {
         folder: &Path,
         input: &str,
     ) -> Finished {
+        Self::run_with(args, folder, input, &[])
+    }
+
+    /// The same, with an environment.
+    pub(crate) fn run_with<S: AsRef<OsStr>>(
+        args: impl IntoIterator<Item = S>,
+        folder: &Path,
+        input: &str,
+        environment: &[(&str, &str)],
+    ) -> Finished {
         let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
         std::fs::write(file.path(), input).expect("the file can be written");
         let output = command(args)
+            .envs(environment.iter().copied())
             .current_dir(folder)
             .stdin(Stdio::from(file.reopen().expect("the file can be read")))
             .output()

@@ -1,0 +1,111 @@
+//! Every call that is made, as the IAM action that allows it, by what it is made for. Policies,
+//! `check --live` and the plan are made of this list, and a call that is not in it is not sent.
+
+use serde_json::{Value, json};
+
+use super::inventory::action;
+use crate::model::ItemKind;
+
+/// What calls are made for; each is allowed by a policy of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Purpose {
+    /// Taking on the roles of other accounts; for whoever runs Skyherd, not for the roles.
+    Roles,
+    /// Which accounts an organization has; for its management account or a delegated administrator.
+    Organization,
+    /// Which regions are enabled, where none are named.
+    Regions,
+    /// What there is.
+    Inventory,
+    /// `CloudWatch` metrics.
+    Metrics,
+    /// Daily costs.
+    Costs,
+}
+
+/// Answers everybody; no policy can allow it or deny it.
+const WHO_AM_I: &str = "sts:GetCallerIdentity";
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 6] = [
+        Self::Roles,
+        Self::Organization,
+        Self::Regions,
+        Self::Inventory,
+        Self::Metrics,
+        Self::Costs,
+    ];
+
+    /// Its name, and that of its policy's file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Roles => "roles",
+            Self::Organization => "organization",
+            Self::Regions => "regions",
+            Self::Inventory => "inventory",
+            Self::Metrics => "metrics",
+            Self::Costs => "costs",
+        }
+    }
+
+    /// The actions it takes, by name.
+    pub fn actions(self) -> Vec<&'static str> {
+        let mut actions = match self {
+            Self::Roles => vec!["sts:AssumeRole"],
+            Self::Organization => vec![
+                "organizations:ListRoots",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+            ],
+            Self::Regions => vec!["ec2:DescribeRegions"],
+            Self::Inventory => ItemKind::ALL.map(action).to_vec(),
+            Self::Metrics => vec!["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
+            Self::Costs => vec!["ce:GetCostAndUsage"],
+        };
+        actions.sort_unstable();
+        actions
+    }
+
+    /// The least IAM policy that lets it work; none of these APIs but STS knows resources.
+    pub fn policy(self) -> Value {
+        let name = self.as_str();
+        let sid = format!("Skyherd{}{}", name[..1].to_uppercase(), &name[1..]);
+        let resource = match self {
+            Self::Roles => "arn:aws:iam::*:role/skyherd-*",
+            _ => "*",
+        };
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": sid,
+                "Effect": "Allow",
+                "Action": self.actions(),
+                "Resource": resource,
+            }],
+        })
+    }
+}
+
+/// Every action called.
+pub fn called() -> impl Iterator<Item = &'static str> {
+    let listed = Purpose::ALL.into_iter().flat_map(Purpose::actions);
+    listed.chain([WHO_AM_I])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_called_changes_anything() {
+        let reads = ["Describe", "List", "Get"];
+        for action in called().filter(|action| *action != "sts:AssumeRole") {
+            let (_, operation) = action.split_once(':').expect("service and operation");
+            assert!(
+                reads.iter().any(|verb| operation.starts_with(verb)),
+                "{action}"
+            );
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Cost Explorer: what was spent a day, by service and usage type. Every page costs a cent.
+
+use std::collections::HashMap;
+
+use aws_sdk_costexplorer::types::{
+    DateInterval, Dimension, DimensionValues, Expression, Granularity, GroupDefinition,
+    GroupDefinitionType, MetricValue,
+};
+
+use super::pool::Shelf;
+use super::tally::Api;
+use super::{Access, Aws, CLIENTS_MAX, CallError, Place, partition};
+
+/// Cost Explorer's endpoint, whatever region is asked about.
+const ENDPOINT_REGION: &str = "us-east-1";
+/// What the invoice says, and what trends use.
+const METRICS: [&str; 2] = ["UnblendedCost", "AmortizedCost"];
+
+/// What one usage type of one service cost on one day. Amounts are decimal text, as sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRow {
+    /// First day, `2026-11-01`.
+    pub start: String,
+    /// The day after the last.
+    pub end: String,
+    /// The service's name.
+    pub service: String,
+    /// What was used.
+    pub usage_type: String,
+    /// Unblended cost.
+    pub unblended: String,
+    /// Amortised cost.
+    pub amortized: String,
+    /// The currency.
+    pub currency: String,
+}
+
+pub(super) type Clients = Shelf<aws_sdk_costexplorer::Client>;
+
+pub(super) fn clients() -> Clients {
+    Shelf::new(CLIENTS_MAX)
+}
+
+impl Aws {
+    async fn cost_explorer(
+        &self,
+        place: &Place,
+    ) -> Result<aws_sdk_costexplorer::Client, CallError> {
+        self.ready(place).await?;
+        if let Some(client) = self.costs.get(place, &self.tally) {
+            return Ok(client);
+        }
+        let settings = self.settings(&place.access, Some(&place.region)).await?;
+        let config = aws_sdk_costexplorer::config::Builder::from(&settings)
+            .retry_partition(aws_sdk_costexplorer::config::retry::RetryPartition::new(
+                partition(place, "ce"),
+            ))
+            .interceptor(self.meter(Api::CostExplorer))
+            .build();
+        let client = aws_sdk_costexplorer::Client::from_conf(config);
+        Ok(self.costs.put(place, client))
+    }
+
+    /// One page of an account's daily costs from the first day up to but not at the second, and
+    /// where the next begins.
+    ///
+    /// # Errors
+    /// [`CallError`], naming the call.
+    pub async fn costs(
+        &self,
+        access: &Access,
+        account: &str,
+        (from, to): (&str, &str),
+        next: Option<&str>,
+    ) -> Result<(Vec<CostRow>, Option<String>), CallError> {
+        let place = Place {
+            access: access.clone(),
+            region: ENDPOINT_REGION.to_owned(),
+        };
+        self.buckets.take(&place, "ce:GetCostAndUsage").await;
+        let days = DateInterval::builder().start(from).end(to).build();
+        let days = days.map_err(|error| CallError::Failed(error.to_string()))?;
+        let group = |key: &str| {
+            let group = GroupDefinition::builder();
+            group
+                .r#type(GroupDefinitionType::Dimension)
+                .key(key)
+                .build()
+        };
+        // A payer sees every account's costs; its own are asked for like anybody's.
+        let own = DimensionValues::builder()
+            .key(Dimension::LinkedAccount)
+            .values(account)
+            .build();
+        let answer = self
+            .cost_explorer(&place)
+            .await?
+            .get_cost_and_usage()
+            .time_period(days)
+            .granularity(Granularity::Daily)
+            .filter(Expression::builder().dimensions(own).build())
+            .group_by(group("SERVICE"))
+            .group_by(group("USAGE_TYPE"))
+            .set_metrics(Some(METRICS.map(str::to_owned).to_vec()))
+            .set_next_page_token(next.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| CallError::of("ce:GetCostAndUsage", &error))?;
+        let mut rows = Vec::new();
+        for day in answer.results_by_time() {
+            let Some(period) = day.time_period() else {
+                continue;
+            };
+            for group in day.groups() {
+                let [service, usage_type] = group.keys() else {
+                    continue;
+                };
+                let Some((unblended, currency)) = amount(group.metrics(), METRICS[0]) else {
+                    continue;
+                };
+                let amortized = amount(group.metrics(), METRICS[1]);
+                rows.push(CostRow {
+                    start: period.start().to_owned(),
+                    end: period.end().to_owned(),
+                    service: service.clone(),
+                    usage_type: usage_type.clone(),
+                    amortized: amortized.map_or_else(|| unblended.clone(), |(amount, _)| amount),
+                    unblended,
+                    currency,
+                });
+            }
+        }
+        let next = answer.next_page_token().filter(|next| !next.is_empty());
+        Ok((rows, next.map(str::to_owned)))
+    }
+}
+
+fn amount(metrics: Option<&HashMap<String, MetricValue>>, name: &str) -> Option<(String, String)> {
+    let value = metrics?.get(name)?;
+    let amount = value.amount().filter(|amount| !amount.is_empty())?;
+    let unit = value.unit().filter(|unit| !unit.is_empty());
+    Some((amount.to_owned(), unit.unwrap_or("USD").to_owned()))
+}

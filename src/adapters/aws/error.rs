@@ -1,0 +1,103 @@
+//! What went wrong with a call, sorted by what to do about it.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// Longest message kept, in bytes; AWS may quote whole policies.
+const MESSAGE_BYTES_MAX: usize = 400;
+
+/// Why a call did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// AWS says no, and will until somebody changes a permission: go on with the rest.
+    #[error("{0}")]
+    Refused(String),
+    /// Put off again and again; later is the next try.
+    #[error("{0}")]
+    Throttled(String),
+    /// Anything else: the network, a fault at AWS, an answer that makes no sense.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Codes of refusals, over the services asked here.
+const REFUSED: [&str; 13] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedAccess",
+    "AuthFailure",
+    "OptInRequired",
+    "InvalidClientTokenId",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RegionDisabledException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "AWSOrganizationsNotInUseException",
+];
+/// Codes of calls put off.
+const THROTTLED: [&str; 7] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "LimitExceededException",
+    "EC2ThrottledException",
+];
+
+impl CallError {
+    /// Sorts the failure of `action`, an IAM action such as `ec2:DescribeVolumes`.
+    pub(super) fn of<E, R>(action: &str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let code = error.as_service_error().and_then(|error| error.code());
+        let told = match error.as_service_error() {
+            Some(service) => {
+                let code = service.code().unwrap_or("an error without a code");
+                let message = service.message().unwrap_or_default();
+                format!("{action}: {code}: {message}")
+            }
+            None => format!("{action}: {}", DisplayErrorContext(error)),
+        };
+        let told = clip(told);
+        match code {
+            Some(code) if REFUSED.contains(&code) => Self::Refused(told),
+            Some(code) if THROTTLED.contains(&code) => Self::Throttled(told),
+            _ => Self::Failed(told),
+        }
+    }
+}
+
+/// Whether an answer's body says that the call was put off.
+pub(super) fn throttled(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&body[..body.len().min(2_048)]);
+    THROTTLED.iter().any(|code| text.contains(code))
+}
+
+fn clip(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX - "…".len()));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_puts_off_is_told_from_one_that_fails() {
+        assert!(throttled(b"<Code>RequestLimitExceeded</Code>"));
+        assert!(throttled(br#"{"__type":"ThrottlingException"}"#));
+        assert!(!throttled(b"<Code>UnauthorizedOperation</Code>"));
+        assert!(!throttled(b"\xff\xfe"));
+        let long = clip("\u{e4}".repeat(MESSAGE_BYTES_MAX));
+        assert!(long.len() <= MESSAGE_BYTES_MAX && long.ends_with('\u{2026}'));
+    }
+}

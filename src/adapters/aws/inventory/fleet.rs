@@ -1,0 +1,82 @@
+//! Kinds of the Auto Scaling and Elastic Load Balancing APIs, as JSON.
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancer;
+
+use super::fields::Fields;
+
+fn template(item: &LaunchTemplateSpecification) -> Fields {
+    Fields::default()
+        .text("LaunchTemplateId", item.launch_template_id())
+        .text("LaunchTemplateName", item.launch_template_name())
+        .text("Version", item.version())
+}
+
+pub(super) fn group(item: &AutoScalingGroup) -> Fields {
+    Fields::default()
+        .text("AutoScalingGroupName", item.auto_scaling_group_name())
+        .text("AutoScalingGroupARN", item.auto_scaling_group_arn())
+        .text("LaunchConfigurationName", item.launch_configuration_name())
+        .part("LaunchTemplate", item.launch_template(), template)
+        .set("MinSize", item.min_size())
+        .set("MaxSize", item.max_size())
+        .set("DesiredCapacity", item.desired_capacity())
+        .set("DefaultCooldown", item.default_cooldown())
+        .texts("AvailabilityZones", item.availability_zones())
+        .texts("LoadBalancerNames", item.load_balancer_names())
+        .texts("TargetGroupARNs", item.target_group_arns())
+        .text("HealthCheckType", item.health_check_type())
+        .set("HealthCheckGracePeriod", item.health_check_grace_period())
+        .text("VPCZoneIdentifier", item.vpc_zone_identifier())
+        .text("Status", item.status())
+        .time("CreatedTime", item.created_time())
+        .set("CapacityRebalance", item.capacity_rebalance())
+        .list("Instances", item.instances(), |instance| {
+            Fields::default()
+                .text("InstanceId", instance.instance_id())
+                .text("InstanceType", instance.instance_type())
+                .text("AvailabilityZone", instance.availability_zone())
+                .text("LifecycleState", instance.lifecycle_state())
+                .text("HealthStatus", instance.health_status())
+                .set("ProtectedFromScaleIn", instance.protected_from_scale_in())
+                .part("LaunchTemplate", instance.launch_template(), template)
+        })
+        .list(
+            "SuspendedProcesses",
+            item.suspended_processes(),
+            |process| {
+                Fields::default()
+                    .text("ProcessName", process.process_name())
+                    .text("SuspensionReason", process.suspension_reason())
+            },
+        )
+        .list("Tags", item.tags(), |tag| {
+            Fields::default()
+                .text("Key", tag.key())
+                .text("Value", tag.value())
+                .set("PropagateAtLaunch", tag.propagate_at_launch())
+        })
+}
+
+pub(super) fn load_balancer(item: &LoadBalancer) -> Fields {
+    Fields::default()
+        .text("LoadBalancerName", item.load_balancer_name())
+        .text("LoadBalancerArn", item.load_balancer_arn())
+        .text("DNSName", item.dns_name())
+        .text("Type", item.r#type())
+        .text("Scheme", item.scheme())
+        .part("State", item.state(), |state| {
+            Fields::default()
+                .text("Code", state.code())
+                .text("Reason", state.reason())
+        })
+        .time("CreatedTime", item.created_time())
+        .text("VpcId", item.vpc_id())
+        .text("IpAddressType", item.ip_address_type())
+        .texts("SecurityGroups", item.security_groups())
+        .list("AvailabilityZones", item.availability_zones(), |zone| {
+            Fields::default()
+                .text("ZoneName", zone.zone_name())
+                .text("SubnetId", zone.subnet_id())
+        })
+}

@@ -1,0 +1,348 @@
+//! CloudWatch: which series there are, and their points.
+
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
+use aws_smithy_types::DateTime;
+
+use super::pool::Shelf;
+use super::tally::Api;
+use super::{Aws, CLIENTS_MAX, CallError, Place, partition};
+
+/// Queries of one call, at most; CloudWatch's own limit.
+const QUERIES_MAX: usize = 500;
+/// What is asked of each series: together they make a metric stream's record.
+const STATISTICS: [&str; 4] = ["SampleCount", "Sum", "Minimum", "Maximum"];
+/// Series of one call.
+pub const SERIES_MAX: usize = QUERIES_MAX / STATISTICS.len();
+/// Most pages of one answer; beyond it CloudWatch is taken to repeat itself.
+const PAGES_MAX: usize = 1_000;
+
+/// One series: a metric of one combination of dimensions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// `AWS/EC2`, …
+    pub namespace: String,
+    /// `CPUUtilization`, …
+    pub name: String,
+    /// By name.
+    pub dimensions: Vec<(String, String)>,
+}
+
+/// One period of one series.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Point {
+    /// Where the period begins, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Samples in it.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// What came of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Points {
+    /// Every period that has data, oldest first; none is no data, not zero.
+    Complete(Vec<Point>),
+    /// CloudWatch does not let this one be read.
+    Forbidden(String),
+    /// CloudWatch could not say; to be asked again.
+    Failed(String),
+}
+
+/// The clients of CloudWatch.
+pub(super) type Clients = Shelf<aws_sdk_cloudwatch::Client>;
+
+pub(super) fn clients() -> Clients {
+    Shelf::new(CLIENTS_MAX)
+}
+
+/// Statistics of one series on their way in, by position in [`STATISTICS`].
+#[derive(Default)]
+struct Gathered {
+    values: std::collections::BTreeMap<i64, [Option<f64>; STATISTICS.len()]>,
+    wrong: Option<Points>,
+}
+
+impl Aws {
+    async fn cloudwatch(&self, place: &Place) -> Result<aws_sdk_cloudwatch::Client, CallError> {
+        self.ready(place).await?;
+        if let Some(client) = self.cloudwatch.get(place, &self.tally) {
+            return Ok(client);
+        }
+        let settings = self.settings(&place.access, Some(&place.region)).await?;
+        let config = aws_sdk_cloudwatch::config::Builder::from(&settings)
+            .retry_partition(aws_sdk_cloudwatch::config::retry::RetryPartition::new(
+                partition(place, "cloudwatch"),
+            ))
+            .interceptor(self.meter(Api::CloudWatch))
+            .build();
+        let client = aws_sdk_cloudwatch::Client::from_conf(config);
+        Ok(self.cloudwatch.put(place, client))
+    }
+
+    /// One page of the series of a namespace, and where the next begins.
+    ///
+    /// # Errors
+    /// [`CallError`], naming the call.
+    pub async fn series(
+        &self,
+        place: &Place,
+        namespace: &str,
+        next: Option<&str>,
+    ) -> Result<(Vec<Series>, Option<String>), CallError> {
+        self.buckets.take(place, "cloudwatch:ListMetrics").await;
+        let answer = self
+            .cloudwatch(place)
+            .await?
+            .list_metrics()
+            .namespace(namespace)
+            .set_next_token(next.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| CallError::of("cloudwatch:ListMetrics", &error))?;
+        let series = answer.metrics().iter().filter_map(|metric| {
+            let mut dimensions: Vec<(String, String)> = metric
+                .dimensions()
+                .iter()
+                .filter_map(|pair| Some((pair.name()?.to_owned(), pair.value()?.to_owned())))
+                .collect();
+            dimensions.sort();
+            Some(Series {
+                namespace: metric.namespace()?.to_owned(),
+                name: metric.metric_name()?.to_owned(),
+                dimensions,
+            })
+        });
+        let next = answer.next_token().filter(|next| !next.is_empty());
+        Ok((series.collect(), next.map(str::to_owned)))
+    }
+
+    /// The points of at most [`SERIES_MAX`] series from `from_ms` up to but not at `to_ms`, one
+    /// answer a series in the same order.
+    ///
+    /// # Errors
+    /// [`CallError`] when a page is missing: half an answer would pass for no data.
+    pub async fn points(
+        &self,
+        place: &Place,
+        series: &[Series],
+        period_seconds: i32,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<Points>, CallError> {
+        let queries = queries(&series[..series.len().min(SERIES_MAX)], period_seconds);
+        let mut gathered: Vec<Gathered> = series.iter().map(|_| Gathered::default()).collect();
+        let mut next: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            self.buckets.take(place, "cloudwatch:GetMetricData").await;
+            let answer = self
+                .cloudwatch(place)
+                .await?
+                .get_metric_data()
+                .set_metric_data_queries(Some(queries.clone()))
+                .start_time(DateTime::from_millis(from_ms))
+                .end_time(DateTime::from_millis(to_ms))
+                .set_next_token(next.take())
+                .send()
+                .await
+                .map_err(|error| CallError::of("cloudwatch:GetMetricData", &error))?;
+            for result in answer.metric_data_results() {
+                take(result, &mut gathered);
+            }
+            next = answer
+                .next_token()
+                .filter(|next| !next.is_empty())
+                .map(str::to_owned);
+            if next.is_none() {
+                return Ok(gathered.into_iter().map(Gathered::points).collect());
+            }
+        }
+        Err(CallError::Failed(format!(
+            "cloudwatch:GetMetricData: more than {PAGES_MAX} pages"
+        )))
+    }
+}
+
+/// `s<series>x<statistic>`: ids begin with a lower-case letter.
+fn queries(series: &[Series], period_seconds: i32) -> Vec<MetricDataQuery> {
+    let mut queries = Vec::with_capacity(series.len() * STATISTICS.len());
+    for (at, one) in series.iter().enumerate() {
+        let dimensions = one.dimensions.iter();
+        let dimensions = dimensions
+            .map(|(name, value)| Dimension::builder().name(name).value(value).build())
+            .collect();
+        let metric = Metric::builder()
+            .namespace(&one.namespace)
+            .metric_name(&one.name)
+            .set_dimensions(Some(dimensions))
+            .build();
+        for (which, statistic) in STATISTICS.iter().enumerate() {
+            let asked = MetricStat::builder()
+                .metric(metric.clone())
+                .period(period_seconds)
+                .stat(*statistic)
+                .build();
+            let query = MetricDataQuery::builder().id(format!("s{at}x{which}"));
+            queries.push(query.metric_stat(asked).build());
+        }
+    }
+    queries
+}
+
+fn take(result: &aws_sdk_cloudwatch::types::MetricDataResult, gathered: &mut [Gathered]) {
+    let position = result.id().and_then(|id| {
+        let (at, which) = id.strip_prefix('s')?.split_once('x')?;
+        Some((at.parse::<usize>().ok()?, which.parse::<usize>().ok()?))
+    });
+    let Some((at, which)) = position.filter(|(_, which)| *which < STATISTICS.len()) else {
+        return;
+    };
+    let Some(gathered) = gathered.get_mut(at) else {
+        return;
+    };
+    let said = || {
+        let messages = result
+            .messages()
+            .iter()
+            .filter_map(|message| message.value());
+        messages.collect::<Vec<_>>().join("; ")
+    };
+    match result.status_code() {
+        Some(StatusCode::Forbidden) => gathered.wrong = Some(Points::Forbidden(said())),
+        Some(StatusCode::InternalError) => gathered.wrong = Some(Points::Failed(said())),
+        // Partial data goes on with the next page.
+        _ => {}
+    }
+    for (time, value) in result.timestamps().iter().zip(result.values()) {
+        let Ok(at_ms) = time.to_millis() else {
+            continue;
+        };
+        gathered.values.entry(at_ms).or_default()[which] = Some(*value);
+    }
+}
+
+impl Gathered {
+    fn points(self) -> Points {
+        if let Some(wrong) = self.wrong {
+            return wrong;
+        }
+        let points = self.values.into_iter().filter_map(|(at_ms, values)| {
+            // A period without all four is still being written.
+            let [Some(count), Some(sum), Some(min), Some(max)] = values else {
+                return None;
+            };
+            Some(Point {
+                at_ms,
+                count,
+                sum,
+                min,
+                max,
+            })
+        });
+        Points::Complete(points.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cloudwatch::types::{MessageData, MetricDataResult};
+
+    fn series(count: usize) -> Vec<Series> {
+        let one = |number: usize| Series {
+            namespace: "AWS/EC2".to_owned(),
+            name: "CPUUtilization".to_owned(),
+            dimensions: vec![("InstanceId".to_owned(), format!("i-{number}"))],
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn result(id: &str, status: StatusCode, points: &[(i64, f64)]) -> MetricDataResult {
+        let times = points.iter().map(|(at, _)| DateTime::from_millis(*at));
+        MetricDataResult::builder()
+            .id(id)
+            .status_code(status)
+            .set_timestamps(Some(times.collect()))
+            .set_values(Some(points.iter().map(|(_, value)| *value).collect()))
+            .build()
+    }
+
+    #[test]
+    fn a_call_asks_for_as_many_series_as_its_queries_hold_each_with_its_own_id() {
+        let queries = queries(&series(SERIES_MAX), 300);
+        assert_eq!(queries.len(), QUERIES_MAX);
+        let ids: std::collections::BTreeSet<_> =
+            queries.iter().filter_map(MetricDataQuery::id).collect();
+        assert_eq!(ids.len(), QUERIES_MAX);
+        assert!(ids.iter().all(|id| id.starts_with('s')));
+        let last = queries[QUERIES_MAX - 1].metric_stat().expect("a statistic");
+        assert_eq!((last.stat(), last.period()), (Some("Maximum"), Some(300)));
+    }
+
+    #[test]
+    fn pages_of_partial_data_are_put_together_and_a_period_without_all_four_is_none_yet() {
+        let mut gathered = [Gathered::default(), Gathered::default()];
+        for which in 0..STATISTICS.len() {
+            let id = format!("s0x{which}");
+            // Newest first, as CloudWatch sends them, over two pages.
+            let first = result(
+                &id,
+                StatusCode::PartialData,
+                &[(900_000, 3.0), (600_000, 2.0)],
+            );
+            let second = result(&id, StatusCode::Complete, &[(300_000, 1.0)]);
+            for page in [first, second] {
+                take(&page, &mut gathered);
+            }
+        }
+        take(
+            &result("s1x1", StatusCode::Complete, &[(300_000, 1.0)]),
+            &mut gathered,
+        );
+        for unknown in ["s7x0", "s0x9", "x", "s0"] {
+            take(
+                &result(unknown, StatusCode::Complete, &[(1, 1.0)]),
+                &mut gathered,
+            );
+        }
+        let [whole, partial] = gathered.map(Gathered::points);
+        let Points::Complete(points) = whole else {
+            panic!("{whole:?}");
+        };
+        let told: Vec<(i64, f64)> = points
+            .iter()
+            .map(|point| (point.at_ms, point.sum))
+            .collect();
+        assert_eq!(told, [(300_000, 1.0), (600_000, 2.0), (900_000, 3.0)]);
+        assert_eq!(partial, Points::Complete(Vec::new()));
+    }
+
+    #[test]
+    fn no_data_a_refusal_and_a_fault_are_three_things() {
+        let mut gathered: Vec<_> = (0..3).map(|_| Gathered::default()).collect();
+        take(&result("s0x0", StatusCode::Complete, &[]), &mut gathered);
+        let told = MessageData::builder()
+            .code("Denied")
+            .value("not yours")
+            .build();
+        let mut forbidden = result("s1x0", StatusCode::Forbidden, &[]);
+        forbidden.messages = Some(vec![told]);
+        take(&forbidden, &mut gathered);
+        take(
+            &result("s2x0", StatusCode::InternalError, &[]),
+            &mut gathered,
+        );
+        let points: Vec<_> = gathered.into_iter().map(Gathered::points).collect();
+        assert_eq!(
+            points,
+            [
+                Points::Complete(Vec::new()),
+                Points::Forbidden("not yours".to_owned()),
+                Points::Failed(String::new()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What is asked of AWS, counted attempt by attempt: retries are calls too, and some cost money.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use super::actions::called;
+use super::error::throttled;
+
+/// The APIs asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Api {
+    /// Security Token Service.
+    Sts,
+    /// EC2.
+    Ec2,
+    /// Auto Scaling.
+    AutoScaling,
+    /// Elastic Load Balancing, second form.
+    LoadBalancing,
+    /// Organizations.
+    Organizations,
+    /// CloudWatch.
+    CloudWatch,
+    /// Cost Explorer.
+    CostExplorer,
+}
+
+impl Api {
+    /// Every API.
+    pub const ALL: [Self; 7] = [
+        Self::Sts,
+        Self::Ec2,
+        Self::AutoScaling,
+        Self::LoadBalancing,
+        Self::Organizations,
+        Self::CloudWatch,
+        Self::CostExplorer,
+    ];
+    /// Its name in IAM actions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sts => "sts",
+            Self::Ec2 => "ec2",
+            Self::AutoScaling => "autoscaling",
+            Self::LoadBalancing => "elasticloadbalancing",
+            Self::Organizations => "organizations",
+            Self::CloudWatch => "cloudwatch",
+            Self::CostExplorer => "ce",
+        }
+    }
+}
+
+/// Counts of one API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Requests sent, retries too.
+    pub calls: u64,
+    /// Of them, those AWS put off.
+    pub throttles: u64,
+    /// Of them, those that failed otherwise.
+    pub errors: u64,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    calls: AtomicU64,
+    throttles: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What was asked so far.
+#[derive(Debug, Default)]
+pub struct Tally {
+    apis: [Cell; Api::ALL.len()],
+    kept: AtomicU64,
+    made: AtomicU64,
+}
+
+impl Tally {
+    /// Counts of an API since the process began.
+    pub fn of(&self, api: Api) -> Counts {
+        let cell = &self.apis[api as usize];
+        Counts {
+            calls: cell.calls.load(Ordering::Relaxed),
+            throttles: cell.throttles.load(Ordering::Relaxed),
+            errors: cell.errors.load(Ordering::Relaxed),
+        }
+    }
+    /// How often a client was at hand, and how often one had to be made.
+    pub fn clients(&self) -> (u64, u64) {
+        (
+            self.kept.load(Ordering::Relaxed),
+            self.made.load(Ordering::Relaxed),
+        )
+    }
+    pub(super) fn client(&self, at_hand: bool) {
+        let cell = if at_hand { &self.kept } else { &self.made };
+        cell.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether an operation of an API is among the actions that policies allow.
+fn listed(api: Api, operation: &str) -> bool {
+    called().any(|action| action.split_once(':') == Some((api.as_str(), operation)))
+}
+
+/// Counts the attempts of one client, and lets only those through that policies allow.
+#[derive(Clone, Debug)]
+pub(super) struct Meter {
+    api: Api,
+    tally: Arc<Tally>,
+}
+
+impl Meter {
+    pub(super) fn new(api: Api, tally: Arc<Tally>) -> Self {
+        Self { api, tally }
+    }
+}
+
+impl Intercept for Meter {
+    fn name(&self) -> &'static str {
+        "Meter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = settings.load::<Metadata>().map_or("", Metadata::name);
+        if !listed(self.api, operation) {
+            let api = self.api.as_str();
+            return Err(format!("{api}:{operation} is in no policy, so it is not sent").into());
+        }
+        let cell = &self.tally.apis[self.api as usize];
+        cell.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let cell = &self.tally.apis[self.api as usize];
+        match context.response() {
+            Some(answer) if answer.status().is_success() => {}
+            Some(answer) if throttled(answer.body().bytes().unwrap_or_default()) => {
+                cell.throttles.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {
+                cell.errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_calls_that_policies_allow_are_let_through() {
+        assert!(listed(Api::Ec2, "DescribeVolumes"));
+        assert!(listed(Api::Sts, "GetCallerIdentity"));
+        assert!(!listed(Api::Ec2, "DeleteVolume"));
+        assert!(!listed(Api::Ec2, "DescribeLoadBalancers"), "another API's");
+        assert!(!listed(Api::Ec2, ""));
+    }
+}

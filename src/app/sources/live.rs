@@ -1,0 +1,262 @@
+//! Asks AWS, once and for real, everything that pulling will ask: whose the credentials are, which
+//! calls are allowed, and which rules go blind where one is not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::accounts::{self, Target};
+use super::metrics::namespaces;
+use super::money::PAGE_MICRO_USD;
+use super::{SWEEPS_MAX, blocking};
+use crate::adapters::aws::{
+    Aws, CallError, Caller, Points, Purpose, Series, Tally, Wanted, action,
+};
+use crate::config::{Config, Metrics};
+use crate::model::{ItemKind, Timestamp};
+use crate::ports::Clock as _;
+use crate::rules::RULES;
+use crate::runtime::SystemClock;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// One call that pulling makes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LivePermission {
+    /// The IAM action.
+    pub action: &'static str,
+    /// The policy that allows it, by name.
+    pub policy: &'static str,
+    /// Regions in which it was refused, each with what AWS says.
+    pub refused: BTreeMap<String, String>,
+    /// Regions in which it could not be told, each with the reason.
+    pub unclear: BTreeMap<String, String>,
+    /// Rules that see nothing without it, by id.
+    pub rules: Vec<&'static str>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LiveAccount {
+    /// Its id, or how it is reached when that is not known.
+    pub account: String,
+    /// Whose the credentials are.
+    pub caller: Option<String>,
+    /// Its regions.
+    pub regions: Vec<String>,
+    /// Why nothing of it can be had.
+    pub error: Option<String>,
+    /// Every call, by action.
+    pub permissions: Vec<LivePermission>,
+}
+
+/// What asking brought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Live {
+    /// By account; those that do not answer last.
+    pub accounts: Vec<LiveAccount>,
+    /// What asking cost, in millionths of a US dollar.
+    pub micro_usd: u64,
+}
+
+impl LivePermission {
+    /// Whether it was allowed everywhere.
+    pub fn allowed(&self) -> bool {
+        self.refused.is_empty() && self.unclear.is_empty()
+    }
+}
+
+impl Live {
+    /// Whether everything answered.
+    pub fn well(&self) -> bool {
+        let mut accounts = self.accounts.iter();
+        accounts.all(|account| {
+            account.error.is_none() && account.permissions.iter().all(LivePermission::allowed)
+        })
+    }
+}
+
+/// Rules that see nothing when an action is refused.
+fn rules_of(action: &str) -> Vec<&'static str> {
+    // Points are asked for by series, and series are known from the list.
+    let read_with = match action {
+        "cloudwatch:ListMetrics" => "cloudwatch:GetMetricData",
+        other => other,
+    };
+    RULES
+        .iter()
+        .map(|rule| rule.meta())
+        .filter(|meta| meta.permissions.contains(&read_with))
+        .map(|meta| meta.id)
+        .collect()
+}
+
+/// Asks everything. A page of Cost Explorer costs a cent an account where it is configured.
+///
+/// # Errors
+/// When no runtime can be had.
+pub fn check_live(config: &Config) -> anyhow::Result<Live> {
+    blocking(async {
+        let aws = Arc::new(Aws::new(Arc::new(Tally::default())));
+        let found = accounts::look(&aws, config).await;
+        let limit = Arc::new(tokio::sync::Semaphore::new(SWEEPS_MAX));
+        let mut tasks = JoinSet::new();
+        let mut before: Option<String> = None;
+        for target in found.targets.into_values() {
+            // Costs are the account's and not a region's.
+            let first = before.replace(target.account.clone()) != Some(target.account.clone());
+            let (aws, config, limit) = (Arc::clone(&aws), config.clone(), Arc::clone(&limit));
+            tasks.spawn(async move {
+                let _permit = limit.acquire().await;
+                let caller = aws.caller(&target.place.access).await;
+                let answers = ask(&aws, &config, &target, first).await;
+                (target, caller, answers)
+            });
+        }
+        let mut accounts = BTreeMap::<String, LiveAccount>::new();
+        let mut live = Live::default();
+        while let Some(done) = tasks.join_next().await {
+            let Ok((target, caller, answers)) = done else {
+                continue;
+            };
+            let costs = answers
+                .iter()
+                .filter(|(_, purpose, _)| *purpose == Purpose::Costs);
+            live.micro_usd += costs.count() as u64 * PAGE_MICRO_USD;
+            let account = accounts.entry(target.account.clone()).or_default();
+            note(account, &target, caller, answers);
+        }
+        live.accounts = accounts.into_values().collect();
+        let refused = found
+            .refused
+            .into_iter()
+            .map(|(account, error)| LiveAccount {
+                account,
+                error: Some(error.to_string()),
+                ..LiveAccount::default()
+            });
+        live.accounts.extend(refused);
+        live
+    })
+}
+
+/// One call and what became of it.
+type Answer = (&'static str, Purpose, Result<(), CallError>);
+
+/// Makes every call that pulling makes of a place, the smallest of its kind.
+async fn ask(aws: &Aws, config: &Config, target: &Target, first: bool) -> Vec<Answer> {
+    let (mut answers, place) = (Vec::new(), &target.place);
+    let now = SystemClock::default().now();
+    if config.sources.inventory_interval_ms > 0 {
+        for kind in ItemKind::ALL {
+            let page = aws.page(place, kind, Wanted::default()).await;
+            answers.push((action(kind), Purpose::Inventory, page.map(|_| ())));
+        }
+    }
+    if let Some(settings) = &config.sources.metrics {
+        let namespace = namespaces(settings).into_iter().next();
+        let namespace = namespace.unwrap_or_else(|| "AWS/EC2".to_owned());
+        let listed = aws.series(place, &namespace, None).await;
+        let answer = listed.map(|_| ());
+        answers.push(("cloudwatch:ListMetrics", Purpose::Metrics, answer));
+        let answer = point(aws, target, settings, now).await;
+        answers.push(("cloudwatch:GetMetricData", Purpose::Metrics, answer));
+    }
+    if config.sources.costs.is_some() && first {
+        let (from, to) = (
+            super::costs::date(now.plus(-DAY_MS)),
+            super::costs::date(now),
+        );
+        let days = (from.as_str(), to.as_str());
+        let page = aws.costs(&place.access, &target.account, days, None).await;
+        answers.push(("ce:GetCostAndUsage", Purpose::Costs, page.map(|_| ())));
+    }
+    answers
+}
+
+/// Asks for the points of a series that need not be there.
+async fn point(
+    aws: &Aws,
+    target: &Target,
+    settings: &Metrics,
+    now: Timestamp,
+) -> Result<(), CallError> {
+    let series = Series {
+        namespace: "AWS/EC2".to_owned(),
+        name: "CPUUtilization".to_owned(),
+        dimensions: Vec::new(),
+    };
+    let period_ms = i64::from(settings.period_seconds) * 1_000;
+    let to = now.ms() - now.ms().rem_euclid(period_ms);
+    let period = settings.period_seconds as i32;
+    let span = (to - period_ms, to);
+    let points = aws.points(&target.place, &[series], period, span).await?;
+    match points.into_iter().next() {
+        Some(Points::Forbidden(why)) => Err(CallError::Refused(why)),
+        Some(Points::Failed(why)) => Err(CallError::Failed(why)),
+        _ => Ok(()),
+    }
+}
+
+/// Adds what a region answered to what is known of its account.
+fn note(
+    account: &mut LiveAccount,
+    target: &Target,
+    caller: Result<Caller, CallError>,
+    answers: Vec<Answer>,
+) {
+    let region = &target.place.region;
+    account.account.clone_from(&target.account);
+    account.regions.push(region.clone());
+    account.regions.sort();
+    match caller {
+        Ok(caller) => account.caller = Some(caller.arn),
+        Err(error) => account.error = Some(error.to_string()),
+    }
+    for (action, purpose, answer) in answers {
+        let known = account
+            .permissions
+            .iter()
+            .position(|known| known.action == action);
+        let at = known.unwrap_or_else(|| {
+            account.permissions.push(LivePermission {
+                action,
+                policy: purpose.as_str(),
+                refused: BTreeMap::new(),
+                unclear: BTreeMap::new(),
+                rules: rules_of(action),
+            });
+            account.permissions.len() - 1
+        });
+        let permission = &mut account.permissions[at];
+        match answer {
+            Ok(()) => {}
+            Err(CallError::Refused(why)) => {
+                permission.refused.insert(region.clone(), why);
+            }
+            Err(CallError::Throttled(why) | CallError::Failed(why)) => {
+                permission.unclear.insert(region.clone(), why);
+            }
+        }
+    }
+    account
+        .permissions
+        .sort_by_key(|permission| permission.action);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_that_rules_read_with_names_them_and_a_list_names_those_of_its_points() {
+        assert!(rules_of("ec2:DescribeVolumes").contains(&"COST-EBS-1"));
+        let points = rules_of("cloudwatch:GetMetricData");
+        assert!(points.contains(&"COST-EC2-1"));
+        assert_eq!(rules_of("cloudwatch:ListMetrics"), points);
+        assert_eq!(rules_of("ec2:DescribeVpcs"), [""; 0]);
+    }
+}

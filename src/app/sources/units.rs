@@ -1,0 +1,264 @@
+//! One account in one region: what is known of it and when it is swept next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::costs::Costs;
+use super::known::{Known, PREFIX};
+use super::metrics::Metrics;
+use super::money::Purse;
+use super::sweep::Sweep;
+use super::{Fault, Shared, Target};
+use crate::adapters::aws::CallError;
+use crate::model::{ItemKind, Topic};
+use crate::ports::{Clock as _, PortResult};
+use crate::telemetry::Signal;
+
+/// How soon a sweep that failed is tried again; one that was refused waits for its time.
+const AGAIN_MS: u64 = 60_000;
+/// Records read at once from the log.
+const SCAN: usize = 1_000;
+/// Resources asked for by name in one call.
+const NAMED_MAX: usize = 100;
+
+/// What is known of each kind. A sweep and what events ask for take turns kind by kind.
+type Kinds = BTreeMap<ItemKind, Mutex<Known>>;
+
+pub(super) struct Unit {
+    target: Target,
+    kinds: Arc<Kinds>,
+    metrics: Arc<Mutex<Metrics>>,
+    costs: Arc<Mutex<Costs>>,
+    /// The account's, whatever the region.
+    purse: Arc<Mutex<Purse>>,
+    inventory_turn: Turn,
+    metrics_turn: Turn,
+    costs_turn: Turn,
+}
+
+/// Each account's money.
+pub(super) type Purses = BTreeMap<String, Arc<Mutex<Purse>>>;
+
+/// When something is done next, and whether it is being done.
+#[derive(Default)]
+struct Turn {
+    due: u64,
+    running: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Turn {
+    /// Whether it is time, and nothing is under way; then it is.
+    fn begin(&mut self, now: u64, interval: u64) -> bool {
+        if self.failed.swap(false, Ordering::AcqRel) {
+            self.due = self.due.min(now + AGAIN_MS);
+        }
+        if interval == 0 || now < self.due || self.running.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.due = now + interval;
+        true
+    }
+
+    /// What ends it.
+    fn ending(&self) -> impl FnOnce(bool) + use<> {
+        let (running, failed) = (Arc::clone(&self.running), Arc::clone(&self.failed));
+        move |well| {
+            failed.store(!well, Ordering::Release);
+            running.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Units for targets that are new to this process, with what the log remembers of them.
+pub(super) fn restored(
+    shared: &Shared,
+    targets: Vec<Target>,
+    mut purses: Purses,
+    share: u64,
+) -> PortResult<Vec<((String, String), Unit)>> {
+    let mut rows: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let partitions: BTreeSet<u32> = targets
+        .iter()
+        .map(|target| shared.partition(&target.account))
+        .collect();
+    for partition in partitions {
+        let (mut from, end) = shared.backend().bounds(Topic::Memory, partition)?;
+        while from < end {
+            let next =
+                shared
+                    .backend()
+                    .scan(Topic::Memory, partition, from, SCAN, &mut |record| {
+                        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
+                        let (Some(key), Some(payload)) = (key, record.payload) else {
+                            return;
+                        };
+                        if key.starts_with(PREFIX) {
+                            rows.insert(key.to_owned(), payload.to_vec());
+                        }
+                    })?;
+            if next <= from {
+                break;
+            }
+            from = next;
+        }
+    }
+    for target in &targets {
+        let mut purse = Purse::from_rows(&rows, &target.account);
+        purse.share(share);
+        let account = target.account.clone();
+        purses
+            .entry(account)
+            .or_insert_with(|| Arc::new(Mutex::new(purse)));
+    }
+    let unit = |target: Target| {
+        let place = format!("{}/{}", target.account, target.place.region);
+        let known = |kind| (kind, Mutex::new(Known::from_rows(&rows, &place, kind)));
+        let key = (target.account.clone(), target.place.region.clone());
+        let unit = Unit {
+            kinds: Arc::new(ItemKind::ALL.into_iter().map(known).collect()),
+            metrics: Arc::new(Mutex::new(Metrics::from_rows(&rows, &target))),
+            purse: purses.get(&target.account).cloned().unwrap_or_default(),
+            inventory_turn: Turn::default(),
+            costs: Arc::new(Mutex::new(Costs::from_rows(&rows, &target.account))),
+            metrics_turn: Turn::default(),
+            costs_turn: Turn::default(),
+            target,
+        };
+        (key, unit)
+    };
+    Ok(targets.into_iter().map(unit).collect())
+}
+
+impl Unit {
+    /// Its account's money.
+    pub(super) fn purse(&self) -> Arc<Mutex<Purse>> {
+        Arc::clone(&self.purse)
+    }
+
+    /// Begins what is due and not under way.
+    pub(super) fn start_due(&mut self, shared: &Arc<Shared>, now: u64, costs: bool) {
+        let sources = &shared.config.sources;
+        if self
+            .inventory_turn
+            .begin(now, sources.inventory_interval_ms)
+        {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (kinds, end) = (Arc::clone(&self.kinds), self.inventory_turn.ending());
+            tokio::spawn(async move { end(sweep(&shared, &target, &kinds).await) });
+        }
+        let interval = sources
+            .metrics
+            .as_ref()
+            .map_or(0, |metrics| metrics.interval_ms);
+        if self.metrics_turn.begin(now, interval) {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (metrics, purse) = (Arc::clone(&self.metrics), Arc::clone(&self.purse));
+            let end = self.metrics_turn.ending();
+            tokio::spawn(async move {
+                let mut metrics = metrics.lock().await;
+                end(super::metrics::round(&shared, &target, &mut metrics, &purse).await);
+            });
+        }
+        let interval = sources.costs.as_ref().map_or(0, |costs| costs.interval_ms);
+        if costs && self.costs_turn.begin(now, interval) {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (costs, purse) = (Arc::clone(&self.costs), Arc::clone(&self.purse));
+            let end = self.costs_turn.ending();
+            tokio::spawn(async move {
+                let mut costs = costs.lock().await;
+                end(super::costs::round(&shared, &target, &mut costs, &purse).await);
+            });
+        }
+    }
+
+    /// Asks for single resources now.
+    pub(super) fn ask(&self, shared: &Arc<Shared>, named: &BTreeSet<(ItemKind, String)>) {
+        let mut kinds: BTreeMap<ItemKind, Vec<String>> = BTreeMap::new();
+        for (kind, id) in named {
+            kinds.entry(*kind).or_default().push(id.clone());
+        }
+        let (shared, target, known) = (
+            Arc::clone(shared),
+            self.target.clone(),
+            Arc::clone(&self.kinds),
+        );
+        tokio::spawn(async move {
+            for (kind, ids) in kinds {
+                let Some(known) = known.get(&kind) else {
+                    continue;
+                };
+                let sweep = Sweep {
+                    shared: &shared,
+                    target: &target,
+                    kind,
+                };
+                for ids in ids.chunks(NAMED_MAX) {
+                    let mut known = known.lock().await;
+                    // What is missed here the next whole sweep finds.
+                    if let Err(fault) = sweep.named(&mut known, ids).await {
+                        tell(&shared, &target, &fault);
+                    }
+                }
+            }
+        });
+    }
+}
+
+pub(super) fn tell(shared: &Shared, target: &Target, fault: &Fault) {
+    shared.handle.metrics.emit(&Signal::SourceFailed {
+        account: &target.account,
+        region: &target.place.region,
+        error: &fault.to_string(),
+    });
+}
+
+/// Sweeps every kind; whether nothing failed that may go better soon.
+async fn sweep(shared: &Arc<Shared>, target: &Target, kinds: &Kinds) -> bool {
+    let Ok(_permit) = shared.sweeps.acquire().await else {
+        return true;
+    };
+    let began = shared.clock.monotonic_ms();
+    let (mut errors, mut published, mut resources) = (Vec::new(), 0, 0);
+    let mut well = true;
+    for (kind, known) in kinds {
+        let mut known = known.lock().await;
+        let sweep = Sweep {
+            shared,
+            target,
+            kind: *kind,
+        };
+        match sweep.whole(&mut known).await {
+            Ok(count) => published += count,
+            Err(fault) => {
+                tell(shared, target, &fault);
+                well &= matches!(fault, Fault::Call(CallError::Refused(_)));
+                errors.push(fault.to_string());
+            }
+        }
+        resources += known.len() as u64;
+    }
+    shared.handle.metrics.emit(&Signal::SourceSwept {
+        source: "inventory",
+        account: &target.account,
+        region: &target.place.region,
+        records: published,
+        known: resources,
+        seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
+        whole: errors.is_empty(),
+    });
+    let place = (
+        target.account.clone(),
+        target.place.region.clone(),
+        "inventory",
+    );
+    let at = shared.now();
+    shared
+        .handle
+        .board
+        .note(place, at, (resources, published), errors);
+    well
+}

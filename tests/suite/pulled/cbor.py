@@ -1,0 +1,93 @@
+"""Stands before moto and speaks the CBOR protocol in which the SDKs ask CloudWatch and which moto does
+not know; botocore reads the questions and asks moto. Everything else is passed on.
+
+Arguments: the port to listen on, moto's URL."""
+
+import datetime
+import struct
+import sys
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.parsers import RpcV2CBORParser
+
+MOTO = sys.argv[2]
+PARSER = RpcV2CBORParser()
+
+
+def head(major, number):
+    for width, code, form in ((0, None, None), (1, 24, ">B"), (2, 25, ">H"), (4, 26, ">I"), (8, 27, ">Q")):
+        if width == 0 and number < 24:
+            return bytes([major << 5 | number])
+        if width and number < 1 << 8 * width:
+            return bytes([major << 5 | code]) + struct.pack(form, number)
+    raise ValueError(number)
+
+
+def encode(value):
+    if value is True or value is False:
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, float):
+        return b"\xfb" + struct.pack(">d", value)
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, datetime.datetime):
+        return b"\xc1" + encode(value.timestamp())
+    if isinstance(value, (list, tuple)):
+        return head(4, len(value)) + b"".join(map(encode, value))
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(encode(name) + encode(one) for name, one in value.items())
+    raise TypeError(type(value))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if "/operation/" in self.path:
+            return self.cloudwatch(self.path.rsplit("/", 1)[1], body)
+        request = urllib.request.Request(MOTO + self.path, data=body, headers=dict(self.headers), method="POST")
+        try:
+            with urllib.request.urlopen(request) as reply:
+                status, headers, body = reply.status, reply.headers, reply.read()
+        except urllib.error.HTTPError as error:
+            status, headers, body = error.code, error.headers, error.read()
+        drop = ("content-length", "connection", "transfer-encoding")
+        self.answer(status, [pair for pair in headers.items() if pair[0].lower() not in drop], body)
+
+    def cloudwatch(self, operation, body):
+        asked = PARSER.parse_data_item(PARSER.get_peekable_stream_from_bytes(body)) if body else {}
+        for name in ("StartTime", "EndTime"):
+            if name in asked and not isinstance(asked[name], datetime.datetime):
+                asked[name] = datetime.datetime.fromtimestamp(float(asked[name]), datetime.timezone.utc)
+        region = self.headers["authorization"].split("/")[2]
+        client = boto3.client("cloudwatch", region_name=region, endpoint_url=MOTO)
+        form = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")]
+        try:
+            reply = getattr(client, xform_name(operation))(**asked)
+            reply.pop("ResponseMetadata", None)
+            self.answer(200, form, encode(reply))
+        except ClientError as error:
+            told = {"__type": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}
+            self.answer(400, form, encode(told))
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

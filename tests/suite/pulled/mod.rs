@@ -1,0 +1,9 @@
+//! The sources that pull, against AWS's APIs on loopback.
+
+mod estate;
+mod inventory;
+mod moto;
+mod paid;
+mod plan;
+mod policies;
+mod world;

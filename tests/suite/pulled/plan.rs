@@ -1,0 +1,98 @@
+//! What is told before anything is pulled: what it would cost, and what AWS allows.
+
+use serde_json::{Value, json};
+
+use super::moto::{Act, HOME, Moto, Proxy};
+use super::world::World;
+
+/// Two regions, everything on.
+const ALL: &str = "[sources]\nregions = ['eu-west-1', 'eu-west-2']\nmonthly_usd_max = 1\n\
+    [sources.metrics]\ninclude = ['App']\n[sources.costs]\ninterval_ms = 604800000\n[[accounts]]\nid = '123456789012'";
+
+#[test]
+fn a_plan_counts_what_there_is_and_says_what_the_ceiling_leaves_out() {
+    let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
+        return;
+    };
+    moto.moto.python(
+        r#"
+for number in range(5):
+    client("cloudwatch").put_metric_data(Namespace="App", MetricData=[{"MetricName": "Requests",
+        "Dimensions": [{"Name": "Service", "Value": str(number)}], "Value": 1.0}])
+client("ec2").create_volume(AvailabilityZone="eu-west-1a", Size=7, VolumeType="gp3")
+"#,
+    );
+    let world = World::new(&moto.url(), ALL);
+    let ended = world.ask(&["sources", "plan", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let account = &plan["accounts"][0];
+    assert_eq!(account["account"], HOME);
+    assert_eq!(account["regions"], json!(["eu-west-1", "eu-west-2"]));
+    // Two regions, twelve kinds, a page each, an hour apart.
+    let sources = account["sources"].as_array().unwrap();
+    let row = |name: &str| sources.iter().find(|row| row["source"] == name).unwrap();
+    assert_eq!(row("inventory")["calls"], 2 * 12 * 730);
+    assert_eq!(row("costs")["micro_usd"], 50_000);
+    // 0.95 USD are left; a series takes four statistics in 8,760 rounds at a thousandth of a cent.
+    assert_eq!(account["series"], 5);
+    assert_eq!(account["series_paid_for"], 950_000 / 350_400);
+    assert_eq!(account["polling_micro_usd"], 5 * 350_400);
+    assert_eq!(account["stream_micro_usd"], 5 * 43_800 * 3);
+    let ended = world.ask(&["sources", "plan"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for told in [
+        HOME,
+        "2 of 5 series",
+        "all 5 series polled: 1.76 USD",
+        "0.66 USD and Firehose",
+        "of the 1 that",
+    ] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_live_check_names_the_caller_every_permission_and_the_rules_that_go_blind() {
+    let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
+        return;
+    };
+    let world = World::new(&moto.url(), ALL);
+    let ended = world.ask(&["check", "--live"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    for told in [
+        "123456789012 as arn:aws:",
+        "in eu-west-1, eu-west-2",
+        "ec2:DescribeVolumes",
+        "cloudwatch:GetMetricData",
+        "ce:GetCostAndUsage",
+        "asking cost 1 US cents",
+    ] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("refused"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_live_check_tells_a_refusal_from_a_fault_and_an_account_that_is_shut() {
+    let Some(moto) = Moto::start() else { return };
+    let proxy = Proxy::start(&moto, |asked| match asked.action.as_str() {
+        "DescribeVolumes" => Act::Refuse(403, "UnauthorizedOperation"),
+        "DescribeSnapshots" => Act::Refuse(400, "InvalidParameterValue"),
+        "AssumeRole" => Act::Refuse(403, "AccessDenied"),
+        _ => Act::Pass,
+    });
+    let settings = "[sources]\nregions = ['eu-west-1']\n[[accounts]]\nid = '123456789012'\n\
+        [[accounts]]\nid = '100000000025'\nrole = 'skyherd-read'";
+    let world = World::new(&proxy.url(), settings);
+    let ended = world.ask(&["check", "--live"]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    for told in [
+        "ec2:DescribeVolumes is refused in eu-west-1: ec2:DescribeVolumes: UnauthorizedOperation",
+        "deploy/iam/inventory.json; rules lost: RES-TAG-1, COST-EBS-1,",
+        "ec2:DescribeSnapshots could not be told in eu-west-1",
+        "100000000025: role arn:aws:iam::100000000025:role/skyherd-read: sts:AssumeRole: AccessDenied",
+    ] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
+}
