@@ -9,7 +9,7 @@ locals {
   events = var.endpoint != "" && var.send_events ? 1 : 0
   own    = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.this.account_id } }
   # One policy a source of facts, written from what the program calls.
-  reading = { for file in fileset("${path.module}/../iam", "*.json") : trimsuffix(file, ".json") => file }
+  reading = concat(["costs", "inventory", "metrics", "regions"], var.reads_organization ? ["organization"] : [])
 }
 
 # ---- pulled: what deploy/iam lists, and nothing that changes anything
@@ -37,10 +37,10 @@ resource "aws_iam_role" "reading" {
 }
 
 resource "aws_iam_role_policy" "reading" {
-  for_each = local.role == 1 ? local.reading : {}
+  for_each = local.role == 1 ? toset(local.reading) : []
   name     = each.key
   role     = aws_iam_role.reading[0].id
-  policy   = file("${path.module}/../iam/${each.value}")
+  policy   = file("${path.module}/../iam/${each.key}.json")
 }
 
 # ---- pushed: metrics

@@ -24,6 +24,12 @@ variable "role_name" {
   default     = "skyherd-read"
 }
 
+variable "reads_organization" {
+  description = "Whether the role may list the organization's accounts; for the management account or a delegated one."
+  type        = bool
+  default     = false
+}
+
 variable "endpoint" {
   description = "Where Skyherd is reached, without a path, such as https://skyherd.example.com. Empty to push nothing."
   type        = string

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{read, run};
+use super::{read, root, run};
 use crate::harness::require_tools;
 
 const TEMPLATE: &str = "deploy/cloudformation/account.yaml";
@@ -82,7 +82,14 @@ fn the_template_passes_its_linter_and_lets_nothing_be_written_into_an_account() 
     let resources = template["Resources"].as_object().unwrap();
     // Roles of AWS's own services aside, there is one: Skyherd's, and it reads.
     let reading = &resources["ReadingRole"]["Properties"];
+    let mut policies = BTreeSet::new();
     for policy in reading["Policies"].as_array().unwrap() {
+        // The second of `!If` is what it is when the condition holds.
+        let policy = policy.get("Fn::If").map_or(policy, |chosen| &chosen[1]);
+        let name = policy["PolicyName"].as_str().unwrap();
+        let file: Value = serde_json::from_str(&read(&format!("deploy/iam/{name}.json"))).unwrap();
+        assert_eq!(policy["PolicyDocument"], file, "{name}");
+        policies.insert(name.to_owned());
         for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
             for action in strings(&statement["Action"]) {
                 let (_, verb) = action.split_once(':').unwrap();
@@ -91,6 +98,20 @@ fn the_template_passes_its_linter_and_lets_nothing_be_written_into_an_account() 
             }
         }
     }
+    let listed = std::fs::read_dir(root().join("deploy/iam")).unwrap();
+    let mut listed: BTreeSet<String> = listed
+        .map(|file| {
+            file.unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    // Not of an account that is read, but of Skyherd's own role.
+    assert!(listed.remove("roles"));
+    assert_eq!(policies, listed);
     for (name, resource) in resources {
         let condition = resource["Condition"].as_str();
         assert!(condition.is_some(), "{name} is made whether wanted or not");
