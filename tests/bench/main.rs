@@ -10,10 +10,8 @@
 mod browser;
 mod console;
 mod cpu;
-mod decode;
 mod latency;
 mod load;
-mod otlp;
 #[path = "../suite/harness/proc.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod proc;
@@ -61,15 +59,13 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live]
-    [--console | --decode | --sweep]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console | --sweep]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
---decode        only how fast each kind of input is decoded, beside a bare parse of the same bytes
 --console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second
 --sweep         only a full sweep of 10,000 resources of an AWS account, against APIs of a fixed latency; needs no server";
 
@@ -78,7 +74,6 @@ struct Arguments {
     load: load::Load,
     agent: Option<AgentName>,
     live: bool,
-    decode: bool,
     console: bool,
     sweep: bool,
 }
@@ -102,10 +97,7 @@ fn main() -> ExitCode {
     }
     let mut report = Report::default();
     let machine = machine();
-    let ended = if arguments.decode {
-        decode::measure(&mut report);
-        Ok(())
-    } else if arguments.sweep {
+    let ended = if arguments.sweep {
         sweep(&mut report)
     } else {
         Servers::named()
@@ -145,7 +137,6 @@ fn arguments() -> Result<Arguments, String> {
         load: load::Load::Story(load::STORY),
         agent: None,
         live: false,
-        decode: false,
         console: false,
         sweep: false,
     };
@@ -157,7 +148,6 @@ fn arguments() -> Result<Arguments, String> {
             "--bench" => {}
             "--json" => arguments.json = true,
             "--live" => arguments.live = true,
-            "--decode" => arguments.decode = true,
             "--console" => arguments.console = true,
             "--sweep" => arguments.sweep = true,
             "--story" => {

@@ -269,13 +269,29 @@ pub(super) async fn cloud_events(
     take(shared, credential, bytes, Known::default()).await
 }
 
+/// A header's value as it was before `CloudEvents` made it fit a header: `%20` is a space.
+fn plain(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let (byte, after) = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => ((high << 4 | low) as u8, &after[2..]),
+            _ => (first, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// An event in binary mode, its attributes in headers `ce-…`, put into the structured form.
 fn binary_event(headers: &HeaderMap, media: &str, body: &[u8]) -> Result<Value, Problem> {
     let mut event = Map::new();
     for (name, value) in headers {
         let attribute = name.as_str().strip_prefix("ce-");
         if let (Some(attribute), Ok(value)) = (attribute, value.to_str()) {
-            event.insert(attribute.to_owned(), value.into());
+            event.insert(attribute.to_owned(), plain(value).into());
         }
     }
     if !event.contains_key("specversion") {

@@ -588,8 +588,27 @@ fn cloudevents_are_taken_structured_batched_and_binary() {
     ];
     let (status, answer) = send("application/json", &binary, &state_change("3"));
     assert_eq!((status, &answer["stored"]), (202, &json!(1)), "{answer}");
+    // What does not fit a header is written in percents, of which there may be plain ones too.
+    let of_aws_binary = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "100%-sure%2"),
+        ("ce-source", "aws.ec2"),
+        ("ce-type", "EC2%20Instance%20State-change%20Notification"),
+        ("ce-account", ACCOUNT),
+        ("ce-region", "eu-west-1"),
+        ("ce-time", "2026-01-31T12:00:00Z"),
+    ];
+    let detail = json!({"instance-id": "i-0abc", "state": "stopped"});
+    let (status, answer) = send("application/json", &of_aws_binary, &detail);
+    assert_eq!((status, &answer["stored"]), (202, &json!(1)), "{answer}");
     assert_eq!(send("application/json", &[], &state_change("4")).0, 415);
-    assert_eq!(stored(&world, Topic::AwsEvents)[ACCOUNT].len(), 4);
+    let events = stored(&world, Topic::AwsEvents);
+    assert_eq!(events[ACCOUNT].len(), 5);
+    let last = String::from_utf8_lossy(events[ACCOUNT].last().unwrap());
+    assert!(
+        last.contains("EC2 Instance State-change Notification"),
+        "{last}"
+    );
 }
 
 /// What SNS' hosts would answer.
