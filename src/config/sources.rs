@@ -356,8 +356,9 @@ fn regions(path: &str, names: &[String], add: &mut impl FnMut(&str, String, &str
     }
 }
 
+// Without the feature every account is a problem.
+#[cfg(feature = "aws")]
 #[cfg(test)]
-#[cfg(feature = "aws")] // without it every account is a problem
 mod tests {
     use super::*;
     use crate::config::load;
