@@ -1,7 +1,6 @@
 //! What went wrong with a call, sorted by what to do about it.
 
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// Longest message kept, in bytes; AWS may quote whole policies.
@@ -53,7 +52,7 @@ impl CallError {
     pub(super) fn of<E, R>(action: &str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let code = error.as_service_error().and_then(|error| error.code());
         let told = match error.as_service_error() {
@@ -62,7 +61,7 @@ impl CallError {
                 let message = service.message().unwrap_or_default();
                 format!("{action}: {code}: {message}")
             }
-            None => format!("{action}: {}", DisplayErrorContext(error)),
+            None => format!("{action}: {}", causes(error)),
         };
         let told = clip(told);
         match code {
@@ -71,6 +70,20 @@ impl CallError {
             _ => Self::Failed(told),
         }
     }
+}
+
+/// An error and what led to it, once each: outer ones often repeat the inner ones' words.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        next = cause.source();
+    }
+    told
 }
 
 /// Whether an answer's body says that the call was put off.
@@ -90,6 +103,14 @@ fn clip(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_told_with_its_cause_and_in_words() {
+        let inner = std::io::Error::other("connection refused");
+        let outer = std::io::Error::other(CallError::Failed("no answer".into()));
+        assert_eq!(causes(&inner), "connection refused");
+        assert_eq!(causes(&outer), "no answer", "not twice");
+    }
 
     #[test]
     fn an_answer_that_puts_off_is_told_from_one_that_fails() {
