@@ -1,15 +1,16 @@
 //! Spend of one usage by UTC day, in fixed size.
 //!
-//! Cost data is delivered again and again, corrected: a row is upserted by its hash while its
-//! day is fresh. Later the day's sum is final and its rows are forgotten; a row that comes then
-//! is late.
+//! Cost data is delivered again and again, corrected. A row told by itself is upserted by its hash
+//! while its day is fresh; later the day's sum is final and its rows are forgotten, and a row that
+//! comes then is late. Rows of a delivery are summed up aside, and take the place of their billing
+//! period's days when all of them were told: so half a bill is never seen, and none is seen twice.
 
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CostLine, Timestamp, Usd};
+use crate::model::{BillingPeriod, CostLine, Delivered, Place, Timestamp, Usd};
 
 use super::stats::Upsert;
 
@@ -19,6 +20,8 @@ pub const DAYS: i64 = 35;
 pub const FRESH_DAYS: i64 = 5;
 /// Rows known of one day; further ones are counted as late, so that a repeat never adds.
 pub const ROWS: usize = 512;
+/// Billing periods whose deliveries are told apart; the oldest makes room.
+pub const BILLS: usize = 3;
 
 /// One day.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +31,38 @@ struct Day {
     /// Amounts by row hash, while fresh.
     #[serde(default, rename = "r", skip_serializing_if = "BTreeMap::is_empty")]
     rows: BTreeMap<u64, Usd>,
+    /// Whether a delivery gave the sum: then rows told by themselves are in it already.
+    #[serde(default, rename = "b", skip_serializing_if = "std::ops::Not::not")]
+    billed: bool,
+}
+
+/// The deliveries of one billing period.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Bill {
+    /// The one whose sums count.
+    #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
+    done: Option<u64>,
+    /// The one that is being told.
+    #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
+    staged: Option<Staged>,
+}
+
+/// A delivery that is being told.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Staged {
+    #[serde(rename = "i")]
+    delivery: u64,
+    /// The last row taken: one told again adds nothing.
+    #[serde(rename = "n")]
+    number: u64,
+    #[serde(default, rename = "d")]
+    days: BTreeMap<i64, Usd>,
+}
+
+/// The first and the last day of a period.
+fn days_of(period: &BillingPeriod) -> (i64, i64) {
+    let first = period.start.day();
+    (first, period.end.plus(-1).day().max(first))
 }
 
 /// Spend by day.
@@ -35,9 +70,85 @@ struct Day {
 pub struct Spend {
     #[serde(default, rename = "d")]
     days: BTreeMap<i64, Day>,
+    /// By the first day of their period.
+    #[serde(default, rename = "b", skip_serializing_if = "BTreeMap::is_empty")]
+    bills: BTreeMap<i64, Bill>,
 }
 
 impl Spend {
+    fn bill(&mut self, first: i64) -> Option<&mut Bill> {
+        if !self.bills.contains_key(&first) && self.bills.len() >= BILLS {
+            let oldest = self.bills.first_entry()?;
+            if *oldest.key() > first {
+                return None;
+            }
+            oldest.remove();
+        }
+        Some(self.bills.entry(first).or_default())
+    }
+
+    /// Takes a row of a delivery aside. With what it returns goes whether the row is the first of
+    /// its delivery here.
+    pub fn stage(&mut self, line: &CostLine, place: &Place) -> (Upsert, bool) {
+        let (first, last) = days_of(&place.period);
+        let Some(bill) = self.bill(first) else {
+            return (Upsert::Late, false);
+        };
+        if bill.done == Some(place.delivery) {
+            return (Upsert::Unchanged, false);
+        }
+        let fresh = bill
+            .staged
+            .as_ref()
+            .is_none_or(|staged| staged.delivery != place.delivery);
+        if fresh {
+            bill.staged = None;
+        }
+        let staged = bill.staged.get_or_insert_with(|| Staged {
+            delivery: place.delivery,
+            ..Staged::default()
+        });
+        if place.number <= staged.number {
+            return (Upsert::Unchanged, fresh);
+        }
+        staged.number = place.number;
+        // A refund may be for a day of an earlier period, and is still of this bill.
+        let day = line.start.day().clamp(first, last);
+        if staged.days.len() >= DAYS as usize && !staged.days.contains_key(&day) {
+            return (Upsert::Late, fresh);
+        }
+        *staged.days.entry(day).or_default() += line.effective;
+        (Upsert::Changed, fresh)
+    }
+
+    /// Lets the delivery's sums take the place of its period's days. Returns whether they differ.
+    pub fn deliver(&mut self, delivered: &Delivered) -> bool {
+        let (first, last) = days_of(&delivered.period);
+        let Some(bill) = self.bill(first) else {
+            return false;
+        };
+        if bill.done.replace(delivered.delivery) == Some(delivered.delivery) {
+            return false;
+        }
+        let staged = bill
+            .staged
+            .take_if(|staged| staged.delivery == delivered.delivery);
+        let before = self.days.clone();
+        self.days.retain(|day, _| *day < first || *day > last);
+        for (day, sum) in staged.unwrap_or_default().days {
+            let whole = Day {
+                sum,
+                billed: true,
+                ..Day::default()
+            };
+            self.days.insert(day, whole);
+        }
+        if let Some(newest) = self.newest() {
+            self.settle(newest);
+        }
+        self.days != before
+    }
+
     /// Takes a line by its effective cost and the day its charge period begins.
     pub fn upsert(&mut self, line: &CostLine) -> Upsert {
         let day = line.start.day();
@@ -49,6 +160,9 @@ impl Spend {
             return Upsert::Late;
         }
         let entry = self.days.entry(day).or_default();
+        if entry.billed {
+            return Upsert::Late;
+        }
         match entry.rows.get(&line.row) {
             Some(known) if *known == line.effective => return Upsert::Unchanged,
             Some(known) => entry.sum = entry.sum - *known,
@@ -115,13 +229,16 @@ mod tests {
             service: "s".into(),
             usage_type: "u".into(),
             resource: None,
+            tags: Vec::new(),
+            commitment: None,
             start: Timestamp::from_ms(day * Timestamp::DAY),
             end: end_of(day),
             billed: Usd::from_mills(mills),
             effective: Usd::from_mills(mills),
             currency: "USD".into(),
-            category: "Usage".into(),
+            kind: ChargeKind::Usage,
             row,
+            place: None,
         }
     }
 

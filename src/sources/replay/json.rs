@@ -57,6 +57,9 @@ pub(super) fn read_document<E>(
         match splitter.next()? {
             Piece::Value(bytes) => {
                 let (what, account) = recognise(&bytes);
+                if what == Shape::BillManifest {
+                    sink.bills.expect(&bytes);
+                }
                 sink.give(what, account, bytes)?;
             }
             Piece::Broken(bytes) => return sink.give(Shape::Unrecognised, None, bytes),
@@ -181,6 +184,8 @@ struct Probe<'a> {
     detail: Option<IgnoredAny>,
     metric_name: Option<IgnoredAny>,
     item: Option<IgnoredAny>,
+    #[serde(rename = "reportKeys", alias = "dataFiles")]
+    report_keys: Option<IgnoredAny>,
     #[serde(rename = "BilledCost")]
     billed_cost: Option<IgnoredAny>,
     #[serde(borrow)]
@@ -206,6 +211,8 @@ fn recognise(bytes: &[u8]) -> (Shape, Option<String>) {
         (Shape::Inventory, probe.account.and_then(text))
     } else if probe.billed_cost.is_some() {
         (Shape::Focus, probe.sub_account.and_then(text))
+    } else if probe.report_keys.is_some() {
+        (Shape::BillManifest, None)
     } else {
         (Shape::Unrecognised, None)
     }

@@ -4,18 +4,25 @@
 //! what cannot be read as a record becomes one record of the original bytes, which decoding then
 //! refuses, so that read = decoded + ignored + dead-lettered holds for every file.
 
+mod bills;
+mod columnar;
 mod csv;
+mod delivery;
 mod json;
+mod packed;
 mod stem;
 mod summary;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub use summary::{Counts, Summary};
+
+use delivery::Bills;
+use packed::{is_corrupt, read_packed};
 
 use super::PAYLOAD_BYTES_MAX;
 use crate::model::Topic;
@@ -65,6 +72,14 @@ pub enum Shape {
     Inventory,
     /// A row of a FOCUS export.
     Focus,
+    /// A row of a legacy Cost and Usage Report.
+    Cur,
+    /// A row of a CUR 2.0, or of a legacy report in Parquet.
+    Cur2,
+    /// The end of a bill's delivery.
+    Delivery,
+    /// What lists the files of a bill's delivery.
+    BillManifest,
     /// A row of a `timestamp,value` file.
     MetricCsv,
     /// Anything else: it will be refused.
@@ -79,6 +94,10 @@ impl Shape {
             Self::MetricStream => "metric-stream",
             Self::Inventory => "inventory",
             Self::Focus => "focus",
+            Self::Cur => "cur",
+            Self::Cur2 => "cur-2.0",
+            Self::Delivery => "delivery",
+            Self::BillManifest => "bill-manifest",
             Self::MetricCsv => "metric-csv",
             Self::Unrecognised => "unrecognised",
         }
@@ -89,7 +108,9 @@ impl Shape {
             Self::Eventbridge | Self::Unrecognised => Topic::AwsEvents,
             Self::MetricStream | Self::MetricCsv => Topic::AwsMetrics,
             Self::Inventory => Topic::AwsInventory,
-            Self::Focus => Topic::AwsBilling,
+            Self::Focus | Self::Cur | Self::Cur2 | Self::Delivery | Self::BillManifest => {
+                Topic::AwsBilling
+            }
         }
     }
 }
@@ -131,17 +152,47 @@ pub fn read<E: From<ReplayError>>(
     options: &Options,
     mut each: impl FnMut(RawRecord) -> Result<(), E>,
 ) -> Result<(), E> {
+    // Bills given one by one that lie in one folder are one delivery, as the folder would be.
+    let mut given: Option<(&Path, PathBuf, Bills)> = None;
     for path in paths {
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        let beside = |(other, ..): &mut (&Path, PathBuf, Bills)| other.parent() == path.parent();
+        if let Some((other, folder, mut bills)) =
+            given.take_if(|given| path.is_dir() || !beside(given))
+        {
+            end_delivery(other, &folder, &mut bills, &mut each)?;
+        }
         if path.is_dir() {
             walk(path, &name, options, DEPTH_MAX, &mut each)?;
         } else {
             let parent = path.parent().and_then(Path::file_name);
             let folder = parent.map(PathBuf::from).unwrap_or_default();
-            read_file(path, &folder, options, &mut each)?;
+            let fresh = || (path.as_path(), folder.clone(), Bills::of_file(path));
+            let (_, _, bills) = given.get_or_insert_with(fresh);
+            read_file(path, &folder, options, bills, &mut each)?;
         }
     }
-    Ok(())
+    match given {
+        Some((path, folder, mut bills)) => end_delivery(path, &folder, &mut bills, &mut each),
+        None => Ok(()),
+    }
+}
+
+/// Ends the delivery whose files were read.
+fn end_delivery<E: From<ReplayError>>(
+    path: &Path,
+    folder: &Path,
+    bills: &mut Bills,
+    each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut sink = Sink {
+        folder: &named(folder),
+        file: path,
+        each,
+        given: 0,
+        bills,
+    };
+    delivery::finish(&mut sink).map_err(|stop| stop.at(path))
 }
 
 fn walk<E: From<ReplayError>>(
@@ -158,6 +209,7 @@ fn walk<E: From<ReplayError>>(
     let entries = std::fs::read_dir(path).map_err(failed)?;
     let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(failed)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
+    let mut bills = Bills::of(path, &entries);
     for entry in entries {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with('.') {
@@ -169,10 +221,10 @@ fn walk<E: From<ReplayError>>(
                 walk(&below, &folder.join(&name), options, depth - 1, each)?;
             }
         } else if below.is_file() {
-            read_file(&below, folder, options, each)?;
+            read_file(&below, folder, options, &mut bills, each)?;
         }
     }
-    Ok(())
+    end_delivery(path, folder, &mut bills, each)
 }
 
 /// Where the records of one file go.
@@ -181,6 +233,7 @@ struct Sink<'a, E> {
     file: &'a Path,
     each: &'a mut dyn FnMut(RawRecord) -> Result<(), E>,
     given: u64,
+    bills: &'a mut Bills,
 }
 
 impl<E> Sink<'_, E> {
@@ -212,9 +265,28 @@ enum Stop<E> {
     Caller(E),
 }
 
+impl<E: From<ReplayError>> Stop<E> {
+    fn at(self, path: &Path) -> E {
+        match self {
+            Self::Io(source) => E::from(ReplayError {
+                path: path.to_owned(),
+                source,
+            }),
+            Self::Caller(error) => error,
+        }
+    }
+}
+
 impl<E> From<io::Error> for Stop<E> {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+fn named(folder: &Path) -> String {
+    match folder.to_string_lossy() {
+        name if name.is_empty() => ".".to_owned(),
+        name => name.replace('\\', "/"),
     }
 }
 
@@ -222,47 +294,26 @@ fn read_file<E: From<ReplayError>>(
     path: &Path,
     folder: &Path,
     options: &Options,
+    bills: &mut Bills,
     each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match folder.to_string_lossy() {
-        name if name.is_empty() => ".".to_owned(),
-        name => name.replace('\\', "/"),
-    };
-    let failed = |source| ReplayError {
-        path: path.to_owned(),
-        source,
-    };
-    let packed = path.extension().is_some_and(|end| end == "gz");
-    let file = BufReader::new(File::open(path).map_err(failed)?);
     let mut sink = Sink {
-        folder: &folder,
+        folder: &named(folder),
         file: path,
         each,
         given: 0,
+        bills,
     };
-    let read = if packed {
-        let unpacked = BufReader::new(flate2::bufread::MultiGzDecoder::new(file));
-        read_any(unpacked, path, options, &mut sink)
-    } else {
-        read_any(file, path, options, &mut sink)
-    };
-    let read = match read {
+    let read = match read_packed(path, options, &mut sink) {
         Ok(()) if sink.given == 0 => give_whole(path, &mut sink),
-        // Broken compression: the file as it lies is what cannot be parsed.
-        Err(Stop::Io(error)) if packed && is_corrupt(&error) => give_whole(path, &mut sink),
+        // Broken packing: the file as it lies is what cannot be parsed.
+        Err(Stop::Io(error)) if is_corrupt(&error) => {
+            sink.bills.broke(path);
+            give_whole(path, &mut sink)
+        }
         other => other,
     };
-    read.map_err(|stop| match stop {
-        Stop::Io(source) => failed(source).into(),
-        Stop::Caller(error) => error,
-    })
-}
-
-fn is_corrupt(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof
-    )
+    read.map_err(|stop| stop.at(path))
 }
 
 /// One record of the file as it lies.
@@ -300,7 +351,7 @@ fn read_any<E>(
     match form {
         Form::Json => json::read_document(whole, sink),
         Form::JsonLines => json::read_lines(whole, sink),
-        Form::Focus => csv::read_focus(whole, sink),
+        Form::Bill => bills::read_csv(whole, &options.account, sink),
         Form::Metric => csv::read_metric(whole, &stem::series(path, options), sink),
         // Nothing given: the caller gives the file whole.
         Form::None => Ok(()),
@@ -311,7 +362,7 @@ fn read_any<E>(
 enum Form {
     Json,
     JsonLines,
-    Focus,
+    Bill,
     Metric,
     None,
 }
@@ -329,7 +380,7 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
             return Ok(any);
         }
         any = true;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', bytes);
         let taken = end.map_or(bytes.len(), |end| end + 1);
         keep(line, &bytes[..taken]);
         reader.consume(taken);

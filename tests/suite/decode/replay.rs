@@ -171,7 +171,8 @@ fn a_cost_file_reads_quoted_line_ends_and_keeps_rows_of_another_width() {
     let text = format!("{header}\n{row}\nAWS,1,short\n{row}\n");
     let (_folder, path) = written("focus.csv", text.as_bytes());
     let (records, summary) = replay(&path);
-    assert_eq!((summary.total.decoded, summary.total.dead_lettered), (2, 1));
+    let rows = &summary.kinds["focus"];
+    assert_eq!((rows.decoded, rows.dead_lettered), (2, 1));
     assert_eq!(records[1].payload, b"AWS,1,short");
     assert!(
         records[0]
