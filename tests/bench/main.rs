@@ -6,6 +6,7 @@
     reason = "a program for developers"
 )]
 
+mod bills;
 #[path = "../suite/harness/browser.rs"]
 mod browser;
 mod console;
@@ -57,13 +58,14 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--bill ROWS] [--console]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
+--bill ROWS     only reading a bill of so many rows; needs neither Kafka nor Redis (1000000 is the figure to state)
 --console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
 
 struct Arguments {
@@ -72,6 +74,7 @@ struct Arguments {
     agent: Option<AgentName>,
     live: bool,
     console: bool,
+    bill: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -93,9 +96,13 @@ fn main() -> ExitCode {
     }
     let mut report = Report::default();
     let machine = machine();
-    let ended = Servers::named()
-        .map_err(PortError::Fatal)
-        .and_then(|servers| measure(&servers, &arguments, &mut report));
+    let ended = match arguments.bill {
+        Some(rows) => bills::measure(rows, &mut report)
+            .map_err(|error| PortError::Fatal(format!("{error:#}"))),
+        None => Servers::named()
+            .map_err(PortError::Fatal)
+            .and_then(|servers| measure(&servers, &arguments, &mut report)),
+    };
     if arguments.json {
         println!("{:#}", report.json(&machine));
     } else {
@@ -117,6 +124,7 @@ fn arguments() -> Result<Arguments, String> {
         agent: None,
         live: false,
         console: false,
+        bill: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -127,6 +135,10 @@ fn arguments() -> Result<Arguments, String> {
             "--json" => arguments.json = true,
             "--live" => arguments.live = true,
             "--console" => arguments.console = true,
+            "--bill" => {
+                let rows = value()?.parse();
+                arguments.bill = Some(rows.map_err(|_| "--bill takes a number".to_owned())?);
+            }
             "--story" => {
                 let copies = value()?
                     .parse()
@@ -213,6 +225,8 @@ fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> Por
         report.add(rows::throughput(name, pairs));
     }
     if arguments.agent.is_none() {
+        let read = bills::measure(bills::ROWS, report);
+        read.map_err(|error| PortError::Fatal(format!("{error:#}")))?;
         live(servers, report)?;
     }
     Ok(())
