@@ -191,6 +191,9 @@ def overview():
         panel("timeseries", "Open recommendations", "By severity.", [(f"sum by (severity) ({OPEN})", "{{severity}}")], "short", 12, 8, stacked=True),
         row("The process itself"),
         panel("timeseries", "Requests", "HTTP requests a second, by class of status.", [(rate("skyherd_http_requests_total", "class"), "{{class}}")], "reqps", 12, 7),
+        panel("timeseries", "Pushed requests", "Requests that push records over HTTP, a second.", [(rate("skyherd_push_requests_total", "road, result"), "{{road}} {{result}}")], "reqps", 12, 7),
+        panel("timeseries", "Pushed records", "Records pushed over HTTP, a second; quarantined ones are among the dead letters.",
+              [(rate("skyherd_push_records_total", "road, result"), "{{road}} {{result}}")], "ops", 12, 7),
         panel("timeseries", "Rounds of self-watch", "Reports of each process on itself, a minute; failed ones are told with the next.",
               [("60 * sum by (instance, result) (rate(skyherd_watch_rounds_total[$__rate_interval]))", "{{instance}} {{result}}")], "short", 12, 7),
     ]

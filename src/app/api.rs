@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::https::Https;
 use super::view::read_letter;
 use super::{Handle, letters};
 use crate::config::{Config, Role};
 use crate::http::{
-    Access, AgentMemory, AgentRow, Credential, DeadLetterRow, DeadLetterStory, Feed, FindingStory,
-    HistoryStep, Inspected, KnownSubject, Mark, Question, Rate, RecommendationStory, Replayed,
-    RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored, Stretch, TaskStatus,
+    Access, AgentMemory, AgentRow, Certificates, Credential, DeadLetterRow, DeadLetterStory, Feed,
+    FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed, Question,
+    Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status,
+    Stored, Stretch, TaskStatus,
 };
-use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
-use crate::ports::{Clock as _, PortResult, TaskId};
-use crate::sources::{Decoded, decode};
+use crate::model::{
+    AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
+};
+use crate::ports::{Clock as _, Outgoing, PortResult, TaskId};
+use crate::sources::{Decoded, Fate, Hints, decode};
 use crate::telemetry::Metrics;
 
 impl Service for Handle {
@@ -49,6 +53,30 @@ impl Service for Handle {
     }
     fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32> {
         Handle::publish(self, topic, Some(account), payload).map(|published| published.partition)
+    }
+    fn open(&self, bytes: &[u8], known: &Known) -> Vec<Opened> {
+        take_apart(bytes, known)
+    }
+    fn publish_all(&self, records: &[Pushed]) -> PortResult<()> {
+        let (partitions, now_ms) = (self.backend.partitions(), self.clock.now().ms());
+        for batch in records.chunks(BATCH_RECORDS) {
+            let batch: Vec<_> = batch
+                .iter()
+                .map(|record| Outgoing {
+                    topic: record.topic,
+                    partition: partition_of(&record.account, partitions),
+                    key: Some(record.account.as_bytes().to_vec()).filter(|key| !key.is_empty()),
+                    payload: Some(record.payload.clone()),
+                    headers: Vec::new(),
+                    timestamp_ms: Some(now_ms),
+                })
+                .collect();
+            self.backend.publish(&batch)?;
+        }
+        Ok(())
+    }
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
     fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
         self.fresh()?;
@@ -153,6 +181,38 @@ impl Service for Handle {
     }
 }
 
+/// Records appended in one batch.
+const BATCH_RECORDS: usize = 200;
+
+/// What was pushed, taken apart.
+pub fn take_apart(bytes: &[u8], known: &Known) -> Vec<Opened> {
+    let hints = Hints {
+        account: known.account.clone(),
+        region: known.region.clone(),
+        at: known.at,
+        ..Hints::default()
+    };
+    let parts = crate::sources::open(bytes, &hints).into_iter();
+    parts
+        .map(|part| match part.fate {
+            Fate::Record { topic, account } => Opened::Record(Pushed {
+                topic,
+                account,
+                payload: part.payload,
+            }),
+            Fate::Ignored(reason) => Opened::Ignored(reason.0),
+            Fate::Refused(reason) => Opened::Refused(
+                reason.0,
+                Pushed {
+                    topic: part.what.topic(),
+                    account: String::new(),
+                    payload: part.payload,
+                },
+            ),
+        })
+        .collect()
+}
+
 /// What a record is, and whose.
 pub fn inspect(topic: Topic, payload: &[u8]) -> Result<Inspected, Undecodable> {
     Ok(match decode(topic, None, Some(payload))? {
@@ -194,6 +254,10 @@ fn access(config: &Config) -> Access {
         };
         // `Config::problems` refuses what is no hash; such a token lets nobody in.
         access.add(token.blake3.expose(), credential);
+    }
+    access.judge_by(Certificates::new(Box::new(Https::new())));
+    for topic in &config.ingest.sns_topics {
+        access.add_topic(topic);
     }
     access
 }

@@ -4,6 +4,7 @@ mod api;
 mod backend;
 #[cfg(feature = "kafka")]
 mod cluster;
+mod https;
 mod insight;
 mod letters;
 mod pulse;
@@ -30,7 +31,7 @@ use crate::runtime::{Standing, SystemClock};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
 
-pub use api::{inspect, stretch};
+pub use api::{inspect, stretch, take_apart};
 pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;

@@ -10,9 +10,9 @@ use super::scratch::Scratch;
 use super::{Ended, table};
 use crate::app::{Outcome, Replay, ReplayOptions};
 use crate::config::{Config, nearest};
-use crate::model::{Finding, Message, Severity, Timestamp, Topic, Usd};
+use crate::model::{Finding, Message, Severity, Timestamp, Topic, Undecodable, Usd};
 use crate::sources::Decoded;
-use crate::sources::replay::{Options, RawRecord, ReplayError, Shape, Summary, read};
+use crate::sources::replay::{Options, RawRecord, ReplayError, Settled, Shape, Summary, read};
 
 #[derive(Args, Debug)]
 #[command(
@@ -104,20 +104,7 @@ pub(super) fn replay(
     read(&args.paths, &options, |record: RawRecord| {
         let fate = summary.take(&record);
         progress.at(summary.total.read);
-        if let Ok(Decoded::Message(message)) = &fate
-            && pack.takes(&record, message)
-        {
-            return Ok(());
-        }
-        pack.empty(&mut replay)?;
-        // It may begin the next pack.
-        if let Ok(Decoded::Message(message)) = &fate
-            && pack.takes(&record, message)
-        {
-            return Ok(());
-        }
-        replay.push(record.topic, record.account.as_deref(), &record.payload)?;
-        Ok::<_, anyhow::Error>(())
+        publish(&record, &fate, &mut pack, &mut replay)
     })?;
     pack.empty(&mut replay)?;
     drop(progress);
@@ -140,6 +127,29 @@ pub(super) fn replay(
         ))?;
     }
     Ok(verdict(&outcome.findings, args.fail_on))
+}
+
+/// Publishes a record, alone or gathered with its neighbours.
+fn publish(
+    record: &RawRecord,
+    fate: &Result<Decoded, Undecodable>,
+    pack: &mut Pack,
+    replay: &mut Replay,
+) -> anyhow::Result<()> {
+    if matches!(record.settled, Some(Settled::Ignored(_))) {
+        return Ok(());
+    }
+    // One that does not fit into the pack at hand may begin the next.
+    for _ in 0..2 {
+        if let Ok(Decoded::Message(message)) = fate
+            && pack.takes(record, message)
+        {
+            return Ok(());
+        }
+        pack.empty(replay)?;
+    }
+    replay.push(record.topic, record.account.as_deref(), &record.payload)?;
+    Ok(())
 }
 
 /// Points of one account and time that stand next to each other, gathered into one record as a

@@ -482,6 +482,25 @@ mod tests {
     }
 
     #[test]
+    fn topics_are_named_down_to_their_account() {
+        let of = |arn: &str| loaded(&format!("[ingest]\nsns_topics = '{arn}'"), &[]);
+        for good in ["alarms", "alarms.fifo", "*", "ops-*"] {
+            let arn = format!("arn:aws:sns:eu-west-1:111122223333:{good}");
+            assert_eq!(paths(&of(&arn)), [""; 0], "{arn}");
+        }
+        for wide in [
+            "*",
+            "alarms",
+            "arn:aws:sns:*:111122223333:alarms",
+            "arn:aws:sns:eu-west-1:*:alarms",
+            "arn:aws:sns:eu-west-1:*",
+            "arn:aws:sqs:eu-west-1:111122223333:alarms",
+        ] {
+            assert_eq!(paths(&of(wide)), ["ingest.sns_topics"], "{wide}");
+        }
+    }
+
+    #[test]
     fn no_problem_shows_a_secret() {
         let texts = [
             "[redis]\npassword = ['hunter2']\nurls = 'hunter2'\n[kafka]\nbrokers='a:1'",

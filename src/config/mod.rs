@@ -58,6 +58,8 @@ pub struct Config {
     pub log: Log,
     /// Who may use the HTTP API.
     pub auth: Auth,
+    /// What is pushed over HTTP.
+    pub ingest: Ingest,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -77,6 +79,17 @@ pub struct Http {
     /// States that a proxy in front ends TLS. Needed to listen anywhere but on loopback, since
     /// this process itself speaks plain HTTP.
     pub behind_tls_proxy: bool,
+}
+
+/// What is pushed over HTTP.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// ARNs of the SNS topics whose signed messages are taken without a token; a trailing `*`
+    /// stands for any rest. Anyone can have AWS sign messages of a topic of their own.
+    #[serde(deserialize_with = "list")]
+    #[schemars(with = "Vec<String>")]
+    pub sns_topics: Vec<String>,
 }
 
 /// Apache Kafka.
@@ -256,6 +269,7 @@ impl Default for Config {
             watch: Watch::default(),
             log: Log::default(),
             auth: Auth::default(),
+            ingest: Ingest::default(),
             exemptions: Vec::new(),
             failpoint: None,
         }

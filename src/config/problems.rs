@@ -218,6 +218,18 @@ impl Config {
                 ));
             }
         }
+        for arn in &self.ingest.sns_topics {
+            // `arn:aws:sns:REGION:ACCOUNT:NAME`
+            let parts: Vec<&str> = arn.split(':').collect();
+            let named = |part: &&str| !part.is_empty() && !part.contains('*');
+            if parts.len() != 6 || parts[2] != "sns" || !parts[..5].iter().all(named) {
+                problems.push(Problem::new(
+                    "ingest.sns_topics",
+                    format!("{arn:?} does not name an account's SNS topics"),
+                    "write arn:aws:sns:REGION:ACCOUNT:NAME; only the name may end in `*`",
+                ));
+            }
+        }
         let mut names = BTreeSet::new();
         for token in &self.auth.tokens {
             let hash = token.blake3.expose();

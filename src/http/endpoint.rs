@@ -1,6 +1,7 @@
 //! Routes with what they take and answer, written once: the router and the `OpenAPI` document are
 //! both made of them, so neither can say what the other does not do.
 
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -128,6 +129,11 @@ impl Endpoint {
             media,
             schema: None,
         });
+        self
+    }
+    /// Longest body taken, in bytes, where it is not what every route takes.
+    pub(super) fn body_bytes(mut self, max: usize) -> Self {
+        self.handler = self.handler.layer(DefaultBodyLimit::max(max));
         self
     }
     /// Statuses of problems it may answer, besides those every route may.

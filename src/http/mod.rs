@@ -14,6 +14,7 @@ mod endpoint;
 mod extract;
 mod feed;
 mod findings;
+mod ingest;
 mod local;
 mod openapi;
 mod ops;
@@ -42,6 +43,9 @@ pub use dead_letters::{
 };
 pub use feed::{Change, EVENTS_MAX, Feed, Position, Since};
 pub use findings::FindingStory;
+pub use ingest::{
+    CERTIFICATE_BYTES_MAX, Certificates, DECOMPRESSED_BYTES_MAX, Fetch, Known, Opened, Pushed,
+};
 pub use local::Local;
 pub use openapi::openapi;
 pub use ops::open_to_all;
@@ -52,7 +56,7 @@ pub use requests::{ACCOUNTS_MAX, AccountAnswer, AskedAgent, Question, RequestRow
 pub use stream::STREAMS_MAX;
 pub use subjects::{AgentMemory, KnownSubject, Observed, RuleAnswer, RuleVerdict, Series};
 
-use crate::model::{AgentName, Finding, Recommendation, Subject, Topic, Undecodable};
+use crate::model::{AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable};
 use crate::ports::{PortResult, TaskId};
 use crate::telemetry::{Metrics, Signal};
 
@@ -62,6 +66,8 @@ pub const BODY_BYTES_MAX: usize = 1_024 * 1_024;
 const REQUEST_SECONDS_MAX: u64 = 30;
 /// Publications under way at once; more are told to come again.
 const PUBLISHING_MAX: usize = 256;
+/// Firehose batches under way at once; each may hold a hundred mebibytes.
+const DELIVERING_MAX: usize = 4;
 /// How long a stop waits for requests under way.
 const STOP_SECONDS_MAX: u64 = 5;
 
@@ -140,6 +146,13 @@ pub trait Service: Send + Sync + 'static {
     /// Appends a record keyed by its account to that account's partition, whose number is
     /// returned once the record is durable.
     fn publish(&self, topic: Topic, account: &str, payload: &[u8]) -> PortResult<u32>;
+    /// Takes apart whatever AWS sends into records of one account each.
+    fn open(&self, bytes: &[u8], known: &Known) -> Vec<Opened>;
+    /// Appends records, each keyed by its account to that account's partition; returns once all
+    /// of them are durable.
+    fn publish_all(&self, records: &[Pushed]) -> PortResult<()>;
+    /// Wall time.
+    fn now(&self) -> Timestamp;
     /// Every recommendation row, in any order.
     fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>>;
     /// One recommendation with what led to it.
@@ -192,12 +205,15 @@ struct Shared {
     access: Arc<Access>,
     publishing: Arc<tokio::sync::Semaphore>,
     streaming: Arc<tokio::sync::Semaphore>,
+    delivering: Arc<tokio::sync::Semaphore>,
+    remembered: Arc<ingest::Remembered>,
 }
 
 /// Every route.
 fn endpoints() -> Vec<endpoint::Endpoint> {
     [
         ops::endpoints(),
+        ingest::endpoints(),
         recommendations::endpoints(),
         findings::endpoints(),
         subjects::endpoints(),
@@ -228,6 +244,8 @@ pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
         access: Arc::new(access),
         publishing: Arc::new(tokio::sync::Semaphore::new(PUBLISHING_MAX)),
         streaming: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
+        delivering: Arc::new(tokio::sync::Semaphore::new(DELIVERING_MAX)),
+        remembered: Arc::default(),
     };
     let mut router = Router::new();
     for endpoint in endpoints() {
@@ -250,6 +268,10 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
         Err(problem) => return problem.into_response(),
     };
     request.extensions_mut().insert(credential);
+    if request.uri().path() == ingest::FIREHOSE {
+        // Large, and bounded by itself, in the words of its protocol.
+        return next.run(request).await;
+    }
     let within = Duration::from_secs(REQUEST_SECONDS_MAX);
     match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
@@ -274,6 +296,7 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
         .service
         .metrics()
         .emit(&Signal::HttpRequest { route, status });
+    ingest::counted(&shared, route, &response);
     response
 }
 

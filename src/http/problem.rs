@@ -46,6 +46,9 @@ impl Problem {
     pub(super) const TOO_LARGE: Self = kind(413, "too_large", "the body is over 1 MiB", "split it: one record a request");
     pub(super) const UNREADABLE: Self = kind(400, "unreadable_body", "the body could not be read", "send it again");
     pub(super) const UNDECODABLE: Self = kind(422, "undecodable", "the record is none of the topic's kinds", "mend the field named in detail; nothing was published");
+    pub(super) const FORGED: Self = kind(403, "not_signed", "the message is not signed by SNS", "only SNS itself may post here; other producers post to /ingest/eventbridge");
+    pub(super) const UNVERIFIED: Self = kind(503, "not_verified", "SNS' certificate or address cannot be reached", "let this process reach https://sns.<region>.amazonaws.com");
+    pub(super) const TOPIC_FOREIGN: Self = kind(403, "topic_foreign", "messages of this SNS topic are not taken", "name the topic in ingest.sns_topics");
     pub(super) const BUSY: Self = kind(503, "busy", "too many publications are under way", "try again in a second");
     pub(super) const UNAVAILABLE: Self = kind(503, "log_unavailable", "the log cannot take or give records", "try again; repeats change nothing");
     pub(super) const BROKEN: Self = kind(500, "log_failed", "the log failed", "see the service's log");

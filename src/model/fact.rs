@@ -141,6 +141,14 @@ pub enum EventKind {
     Alarm,
     /// Cost anomaly.
     CostAnomaly,
+    /// A budget's threshold reached, or forecast to be.
+    Budget,
+    /// A change AWS itself proposes: Compute Optimizer, Cost Optimization Hub, Cost Explorer.
+    Advice,
+    /// Use or coverage of reservations and savings plans over a period.
+    Commitment,
+    /// Lines of a CloudWatch log group.
+    LogLines,
     /// Another EC2 event (fleet, AMI, …) kept as an observation.
     OtherEc2,
     /// What a process of ours reports of one agent.

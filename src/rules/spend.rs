@@ -274,4 +274,66 @@ mod tests {
         assert_eq!(spend, before);
         assert_eq!(spend.day(1), Some(Usd::from_mills(ROWS as i64)));
     }
+
+    /// January 1970, in days since the epoch.
+    fn month() -> BillingPeriod {
+        BillingPeriod {
+            start: Timestamp::from_ms(0),
+            end: end_of(30),
+        }
+    }
+
+    fn tell(spend: &mut Spend, delivery: u64, rows: &[(u64, i64, i64)]) {
+        for (number, day, mills) in rows {
+            let place = Place {
+                period: month(),
+                delivery,
+                number: *number,
+            };
+            spend.stage(&line(*day, 7, *mills), &place);
+        }
+    }
+
+    fn end(spend: &mut Spend, delivery: u64) -> bool {
+        spend.deliver(&Delivered {
+            period: month(),
+            delivery,
+        })
+    }
+
+    #[test]
+    fn rows_of_a_delivery_count_once_and_when_it_ends() {
+        let mut spend = Spend::default();
+        let rows = [(1, 1, 1_000), (2, 1, 1_000), (3, 2, 500)];
+        tell(&mut spend, 9, &rows[..2]);
+        // Begun anew by who sends it, from the first row on.
+        tell(&mut spend, 9, &rows);
+        assert_eq!(spend.newest(), None);
+        assert!(end(&mut spend, 9));
+        assert_eq!(spend.day(1), Some(Usd::from_mills(2_000)));
+        assert_eq!(spend.day(2), Some(Usd::from_mills(500)));
+        let before = spend.clone();
+        tell(&mut spend, 9, &rows);
+        assert!(!end(&mut spend, 9));
+        assert_eq!(spend, before);
+        // A row by itself is in the bill already.
+        assert_eq!(spend.upsert(&line(1, 8, 1_000)), Upsert::Late);
+    }
+
+    #[test]
+    fn a_delivery_without_a_row_of_the_usage_takes_its_month_and_no_other() {
+        let mut spend = Spend::default();
+        spend.upsert(&line(31, 1, 1_000));
+        tell(&mut spend, 1, &[(4, 2, 700), (5, -3, 300)]);
+        end(&mut spend, 1);
+        // A charge for an earlier month is of the bill's first day.
+        assert_eq!(spend.day(0), Some(Usd::from_mills(300)));
+        tell(&mut spend, 2, &[(6, 3, 1)]);
+        assert!(end(&mut spend, 3));
+        assert_eq!(
+            (spend.day(0), spend.day(2), spend.day(3)),
+            (None, None, None)
+        );
+        assert_eq!(spend.day(31), Some(Usd::from_mills(1_000)));
+    }
 }

@@ -21,6 +21,10 @@ pub(super) fn about(event: &Envelope<'_>) -> Result<About, Undecodable> {
         EventKind::Alarm => alarm(event),
         EventKind::CostAnomaly => cost_anomaly(event),
         EventKind::MalwareScan => malware_scan(event),
+        EventKind::Budget => budget(event),
+        EventKind::Advice => Ok(advice(event)),
+        EventKind::Commitment => commitment(event),
+        EventKind::LogLines => log_lines(event),
         EventKind::OtherEc2
         | EventKind::SecurityHub
         | EventKind::ApiCall
@@ -287,6 +291,49 @@ fn cost_anomaly(event: &Envelope<'_>) -> Result<About, Undecodable> {
     Ok(About {
         subject: resource(account, "global", "anomaly", id),
         dedupe: event.key(&[id, &impact]),
+    })
+}
+
+fn budget(event: &Envelope<'_>) -> Result<About, Undecodable> {
+    let name = event.required("/budgetName")?;
+    let alert = event.required("/alertType")?;
+    let kind = event.scalar("/budgetType");
+    let threshold = event.scalar("/threshold/value") + &event.scalar("/threshold/unit");
+    Ok(About {
+        subject: resource(&event.account, "global", "budget", name),
+        // A threshold is told once a day at most.
+        dedupe: event.key(&[name, &kind, alert, &threshold, &event.at.day().to_string()]),
+    })
+}
+
+fn advice(event: &Envelope<'_>) -> About {
+    let named = first_text(event).and_then(named);
+    let subject = named.map_or_else(
+        || resource(&event.account, &event.region, "advice", &event.id),
+        |found| found.subject(&event.account, &event.region),
+    );
+    About {
+        subject,
+        dedupe: event.key(&[&event.id]),
+    }
+}
+
+fn commitment(event: &Envelope<'_>) -> Result<About, Undecodable> {
+    let start = event.required("/TimePeriod/Start")?;
+    let end = event.required("/TimePeriod/End")?;
+    Ok(About {
+        subject: subject(&event.account, "global", "commitment"),
+        dedupe: event.key(&[start, end, &event.id]),
+    })
+}
+
+fn log_lines(event: &Envelope<'_>) -> Result<About, Undecodable> {
+    let group = event.required("/logGroup")?;
+    let stream = event.scalar("/logStream");
+    let first = event.scalar("/logEvents/0/id");
+    Ok(About {
+        subject: resource(&event.account, &event.region, "log-group", group),
+        dedupe: event.key(&[group, &stream, &first, &event.id]),
     })
 }
 

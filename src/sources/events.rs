@@ -123,7 +123,9 @@ fn kind_of(source: &str, detail_type: &str) -> Option<EventKind> {
     Some(match (source, detail_type) {
         (_, "AWS API Call via CloudTrail") => EventKind::ApiCall,
         (_, "AWS Console Sign In via CloudTrail") => EventKind::SignIn,
-        (_, "AWS Service Event via CloudTrail") => EventKind::ServiceEvent,
+        (_, "AWS Service Event via CloudTrail" | "AWS Insight via CloudTrail") => {
+            EventKind::ServiceEvent
+        }
         ("aws.ec2", "EC2 Instance State-change Notification") => EventKind::InstanceState,
         (
             "aws.ec2",
@@ -161,6 +163,11 @@ fn kind_of(source: &str, detail_type: &str) -> Option<EventKind> {
             "CloudWatch Alarm State Change" | "CloudWatch Alarm Configuration Change",
         ) => EventKind::Alarm,
         ("aws.ce", "Anomaly Detected") => EventKind::CostAnomaly,
+        // AWS sends no events of these: the names are ours (see `open`).
+        ("aws.budgets", "AWS Budgets Notification") => EventKind::Budget,
+        ("aws.ce", "Commitment Report") => EventKind::Commitment,
+        (_, "AWS Recommendation") => EventKind::Advice,
+        ("aws.logs", "CloudWatch Logs Subscription") => EventKind::LogLines,
         _ => return None,
     })
 }

@@ -1,4 +1,5 @@
-//! `aws.metrics`: `CloudWatch` metric-stream JSON, one or several objects a record.
+//! `aws.metrics`: `CloudWatch` metric streams, in JSON (one or several objects a record) or
+//! `OpenTelemetry`.
 //!
 //! The hot path: names go straight from the payload into inline strings, no tree is built.
 
@@ -11,7 +12,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::subject::{Path, check_name, kind_of_id, load_balancer_name, resource};
-use super::{Decoded, FACTS_MAX, facts, undecodable};
+use super::{Decoded, FACTS_MAX, facts, otlp, undecodable};
 use crate::model::{
     Dimensions, Fact, FactBody, MetricPoint, Statistics, Subject, Timestamp, Undecodable,
 };
@@ -56,6 +57,10 @@ impl<'de> Deserialize<'de> for RawDimensions {
 
 /// Decodes the points of one record, all of one account.
 pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
+    // `{` may also be the length of an OpenTelemetry request, which is no text.
+    if payload.first() != Some(&b'{') && otlp::is_binary(payload) {
+        return decode_otlp(payload);
+    }
     let mut points = SmallVec::<[Fact; 1]>::new();
     let mut owner: Option<Cow<'_, str>> = None;
     for raw in serde_json::Deserializer::from_slice(payload).into_iter::<RawPoint<'_>>() {
@@ -88,6 +93,54 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
     if points.is_empty() {
         return Err(undecodable(
             "aws.metrics: the record holds no point; send metric-stream JSON".into(),
+        ));
+    }
+    Ok(facts(points))
+}
+
+/// The same of `OpenTelemetry`'s format.
+fn decode_otlp(payload: &[u8]) -> Result<Decoded, Undecodable> {
+    let mut points = SmallVec::<[Fact; 1]>::new();
+    let mut owner: Option<SmolStr> = None;
+    otlp::points(payload, &mut |point| {
+        if points.len() == FACTS_MAX {
+            return Err(undecodable(format!(
+                "aws.metrics: more than {FACTS_MAX} points; split the record"
+            )));
+        }
+        match &owner {
+            Some(account) if *account == point.account => {}
+            Some(account) => {
+                return Err(undecodable(format!(
+                    "aws.metrics: points of accounts {account} and {} in one record; split it by account",
+                    point.account
+                )));
+            }
+            None => {
+                check_name("cloud.account.id", &point.account)?;
+                owner = Some(point.account.clone());
+            }
+        }
+        points.push(fact(RawPoint {
+            account_id: Cow::Borrowed(&point.account),
+            region: Cow::Borrowed(&point.region),
+            namespace: point.namespace,
+            metric_name: point.name,
+            dimensions: RawDimensions(point.dimensions.into_iter().collect()),
+            timestamp: point.at_ms,
+            value: Statistics {
+                count: point.count,
+                sum: point.sum,
+                min: point.min,
+                max: point.max,
+            },
+            unit: Some(point.unit),
+        })?);
+        Ok(())
+    })?;
+    if points.is_empty() {
+        return Err(undecodable(
+            "aws.metrics: the record holds no point; send metric-stream OpenTelemetry".into(),
         ));
     }
     Ok(facts(points))

@@ -1,7 +1,7 @@
 //! The outside's shapes → messages. Parsing is pure.
 //!
-//! [`decode`] turns one record into a [`Message`]; [`replay`] alone reads files, to make records
-//! of them. Deliberately absent: `CloudWatch`'s `OpenTelemetry` forms, Firehose and SNS wrappings.
+//! [`decode`] turns one record into a [`Message`]; [`open`] makes records of whatever AWS sends, in
+//! whatever wrapping; [`replay`] alone reads files, to make records of them.
 
 mod about;
 mod billing;
@@ -9,15 +9,22 @@ mod cloudtrail;
 mod events;
 mod inventory;
 mod metrics;
+mod open;
+mod otlp;
 pub mod replay;
 mod reports;
 mod rows;
 mod securityhub;
+mod shape;
 mod subject;
 
 pub use inventory::RawInventory;
+pub use open::{DEPTH_MAX, Fate, Hints, PARTS_MAX, Part, UNPACKED_BYTES_MAX, open};
+pub use shape::Shape;
 
-use crate::model::{Ignored, Message, Topic, Undecodable};
+use smallvec::SmallVec;
+
+use crate::model::{Fact, Ignored, Message, Topic, Undecodable};
 
 /// Longest payload taken, in bytes: `EventBridge`'s own limit.
 pub const PAYLOAD_BYTES_MAX: usize = 1_024 * 1_024;
@@ -69,6 +76,15 @@ pub fn decode(
             payload.len()
         )));
     }
+    let own = decode_own(topic, payload);
+    match own {
+        Err(reason) if Topic::RAW.contains(&topic) => opened(topic, payload).unwrap_or(Err(reason)),
+        own => own,
+    }
+}
+
+/// Decodes what stands in the topic's own form, nothing else.
+fn decode_own(topic: Topic, payload: &[u8]) -> Result<Decoded, Undecodable> {
     match topic {
         Topic::AwsMetrics => metrics::decode(payload),
         Topic::AwsEvents => events::decode(payload),
@@ -79,6 +95,35 @@ pub fn decode(
         ))),
         _ => rows::decode(topic, payload),
     }
+}
+
+/// What a producer published as it got it, wrapped or in another form; `None` when it is not one
+/// account's facts of this topic.
+fn opened(topic: Topic, payload: &[u8]) -> Option<Result<Decoded, Undecodable>> {
+    let mut all = SmallVec::<[Fact; 1]>::new();
+    let mut reason = None;
+    for part in open(payload, &Hints::default()) {
+        match part.fate {
+            Fate::Record { topic: own, .. } if own == topic => {
+                match decode_own(topic, &part.payload) {
+                    Ok(Decoded::Message(Message::Facts(facts))) => all.extend(facts),
+                    _ => return None,
+                }
+            }
+            // An input with one part that cannot be read is put aside whole.
+            Fate::Record { .. } | Fate::Refused(_) => return None,
+            Fate::Ignored(why) => reason = Some(why),
+        }
+    }
+    let same =
+        |one: &Fact| Some(one.subject.account()) == all.first().map(|fact| fact.subject.account());
+    if !all.iter().all(same) || all.len() > FACTS_MAX {
+        return None;
+    }
+    if all.is_empty() {
+        return reason.map(|reason| Ok(Decoded::Ignored(reason)));
+    }
+    Some(Ok(Decoded::Message(Message::Facts(all))))
 }
 
 /// A refusal, its text held to [`REASON_BYTES_MAX`] since it may quote the input.

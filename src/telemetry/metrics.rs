@@ -160,6 +160,14 @@ impl Metrics {
                     [usize::from(status / 100).clamp(1, 5) - 1];
                 self.add(Id::HttpRequests, &[route, class], 1);
             }
+            Signal::Pushed { road, result, stored, ignored, quarantined } => {
+                self.add(Id::PushRequests, &[road, result], 1);
+                for (result, count) in
+                    [("stored", stored), ("ignored", ignored), ("quarantined", quarantined)]
+                {
+                    self.add(Id::PushRecords, &[road, result], count);
+                }
+            }
             _ => self.write_task(signal),
         }
     }
@@ -357,6 +365,7 @@ mod tests {
             Signal::OpenRecommendations { severity: Severity::High, action: ActionKind::Stop, count: 2 },
             Signal::MonthlySavings { action: ActionKind::Stop, monthly: Usd::from_mills(12_340) },
             Signal::HttpRequest { route: "/metrics", status: 200 },
+            Signal::Pushed { road: "firehose", result: "taken", stored: 4, ignored: 2, quarantined: 1 },
         ]
     }
 
@@ -376,6 +385,7 @@ mod tests {
             "skyherd_partition_records_total{agent=\"cost\",partition=\"31\"} 7",
             "skyherd_dead_letters_total{agent=\"cost\",reason=\"missing_field\",topic=\"aws.billing\"} 1",
             "skyherd_position_gap_records_total{agent=\"cost\",topic=\"aws.billing\"} 15",
+            "skyherd_push_records_total{result=\"quarantined\",road=\"firehose\"} 1",
             "skyherd_latency_seconds_bucket{agent=\"cost\",topic=\"findings.cost\",le=\"0.005\"} 1",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");

@@ -266,6 +266,19 @@ pub enum Signal<'a> {
         /// A month.
         monthly: Usd,
     },
+    /// What was pushed over HTTP was answered.
+    Pushed {
+        /// The road it came by, such as `firehose`.
+        road: &'static str,
+        /// `taken`, `repeated` or `refused`.
+        result: &'static str,
+        /// Records published.
+        stored: u64,
+        /// Parts of no kind of ours.
+        ignored: u64,
+        /// Records that could not be read.
+        quarantined: u64,
+    },
     /// An HTTP request was answered.
     HttpRequest {
         /// The route's pattern, or `other`.

@@ -102,6 +102,8 @@ pub(super) enum Id {
     OpenRecommendations,
     MonthlySavings,
     HttpRequests,
+    PushRequests,
+    PushRecords,
     BuildInfo,
 }
 
@@ -162,6 +164,8 @@ pub const SPECS: &[MetricSpec] = &[
     spec("skyherd_open_recommendations", GAUGE, &["severity", "action"], "Open recommendations of the whole deployment as of the last round; every process says the same."),
     spec("skyherd_monthly_savings_usd", GAUGE, &["action"], "What acting on all open recommendations would save, in USD a month, as of the last round."),
     spec("skyherd_http_requests_total", COUNTER, &["route", "class"], "HTTP requests by route and class of status."),
+    spec("skyherd_push_requests_total", COUNTER, &["road", "result"], "Requests that pushed records over HTTP: taken, repeated (stored by an earlier attempt), refused."),
+    spec("skyherd_push_records_total", COUNTER, &["road", "result"], "Records pushed over HTTP: stored, ignored for their kind, quarantined since they could not be read."),
     spec("skyherd_build_info", GAUGE, &["version"], "1, with the version as label."),
 ];
 

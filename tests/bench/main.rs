@@ -11,8 +11,10 @@ mod bills;
 mod browser;
 mod console;
 mod cpu;
+mod decode;
 mod latency;
 mod load;
+mod otlp;
 #[path = "../suite/harness/proc.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod proc;
@@ -58,13 +60,14 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--bill ROWS] [--console]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--decode | --bill ROWS] [--console]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
+--decode        only how fast each kind of input is decoded, beside a bare parse of the same bytes
 --bill ROWS     only reading a bill of so many rows; needs neither Kafka nor Redis (1000000 is the figure to state)
 --console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second";
 
@@ -73,6 +76,7 @@ struct Arguments {
     load: load::Load,
     agent: Option<AgentName>,
     live: bool,
+    decode: bool,
     console: bool,
     bill: Option<u64>,
 }
@@ -96,12 +100,15 @@ fn main() -> ExitCode {
     }
     let mut report = Report::default();
     let machine = machine();
-    let ended = match arguments.bill {
-        Some(rows) => bills::measure(rows, &mut report)
-            .map_err(|error| PortError::Fatal(format!("{error:#}"))),
-        None => Servers::named()
+    let ended = if arguments.decode {
+        decode::measure(&mut report);
+        Ok(())
+    } else if let Some(rows) = arguments.bill {
+        bills::measure(rows, &mut report).map_err(|error| PortError::Fatal(format!("{error:#}")))
+    } else {
+        Servers::named()
             .map_err(PortError::Fatal)
-            .and_then(|servers| measure(&servers, &arguments, &mut report)),
+            .and_then(|servers| measure(&servers, &arguments, &mut report))
     };
     if arguments.json {
         println!("{:#}", report.json(&machine));
@@ -123,6 +130,7 @@ fn arguments() -> Result<Arguments, String> {
         load: load::Load::Story(load::STORY),
         agent: None,
         live: false,
+        decode: false,
         console: false,
         bill: None,
     };
@@ -134,6 +142,7 @@ fn arguments() -> Result<Arguments, String> {
             "--bench" => {}
             "--json" => arguments.json = true,
             "--live" => arguments.live = true,
+            "--decode" => arguments.decode = true,
             "--console" => arguments.console = true,
             "--bill" => {
                 let rows = value()?.parse();

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use skyherd::app;
 use skyherd::http::{
     Access, AgentMemory, AgentRow, BODY_BYTES_MAX, Credential, DeadLetterRow, DeadLetterStory,
-    Feed, FindingStory, HistoryStep, Inspected, KnownSubject, Mark, Question, Rate,
-    RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service, Status, Stored,
-    Stretch, TaskStatus, router, serve,
+    Feed, FindingStory, HistoryStep, Inspected, Known, KnownSubject, Mark, Opened, Pushed,
+    Question, Rate, RecommendationStory, Replayed, RequestRow, RuleAnswer, SeriesMetric, Service,
+    Status, Stored, Stretch, TaskStatus, router, serve,
 };
 use skyherd::model::{
     AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable, partition_of,
@@ -29,6 +29,9 @@ struct World {
     rows: Mutex<Vec<Recommendation>>,
     joining: Mutex<Vec<AgentName>>,
     down: Mutex<bool>,
+    /// What the clock gains each time it is read.
+    haste_ms: Mutex<i64>,
+    now_ms: Mutex<i64>,
 }
 
 impl Default for World {
@@ -41,6 +44,8 @@ impl Default for World {
             rows: Mutex::default(),
             joining: Mutex::default(),
             down: Mutex::default(),
+            haste_ms: Mutex::default(),
+            now_ms: Mutex::new(1_767_225_600_000),
         }
     }
 }
@@ -65,6 +70,20 @@ impl Service for World {
         let record = (topic, account.to_owned(), payload.to_vec());
         self.published.lock().push(record);
         Ok(partition_of(account, PARTITIONS))
+    }
+    fn open(&self, bytes: &[u8], known: &Known) -> Vec<Opened> {
+        app::take_apart(bytes, known)
+    }
+    fn publish_all(&self, records: &[Pushed]) -> PortResult<()> {
+        for record in records {
+            self.publish(record.topic, &record.account, &record.payload)?;
+        }
+        Ok(())
+    }
+    fn now(&self) -> Timestamp {
+        let mut now = self.now_ms.lock();
+        *now += *self.haste_ms.lock();
+        Timestamp::from_ms(*now)
     }
     fn recommendations(&self) -> PortResult<Vec<Arc<Recommendation>>> {
         Ok(self.rows.lock().iter().cloned().map(Arc::new).collect())
@@ -548,4 +567,51 @@ fn requests_are_counted_by_route_and_class() {
     ] {
         assert!(text.contains(line), "{line} is missing from\n{text}");
     }
+}
+
+/// A Firehose delivery of this many records, each an event.
+fn delivery(records: usize) -> Vec<u8> {
+    use base64::Engine as _;
+    let data = base64::engine::general_purpose::STANDARD.encode(event(ACCOUNT));
+    let records = vec![json!({ "data": data }); records];
+    json!({ "requestId": "r-1", "timestamp": 1, "records": records })
+        .to_string()
+        .into_bytes()
+}
+
+#[test]
+fn a_delivery_counts_as_taken_once_it_is_durable_and_not_before() {
+    let api = Api::open();
+    let headers = [("x-amz-firehose-request-id", "r-1")];
+    let deliver = || api.post("/ingest/firehose", &delivery(2), &headers);
+    *api.world.down.lock() = true;
+    for _ in 0..2 {
+        let (status, answer) = deliver();
+        assert_eq!(
+            (status, &answer["requestId"]),
+            (503, &json!("r-1")),
+            "{answer}"
+        );
+        assert!(answer["errorMessage"].is_string(), "{answer}");
+    }
+    *api.world.down.lock() = false;
+    for _ in 0..2 {
+        assert_eq!(deliver().0, 200);
+        assert_eq!(api.world.published.lock().len(), 2);
+    }
+}
+
+#[test]
+fn a_delivery_that_takes_too_long_to_read_is_given_up_whole() {
+    let api = Api::open();
+    let headers = [("x-amz-firehose-request-id", "r-1")];
+    *api.world.haste_ms.lock() = 20_000;
+    let (status, answer) = api.post("/ingest/firehose", &delivery(20), &headers);
+    assert_eq!(
+        (status, &answer["requestId"]),
+        (413, &json!("r-1")),
+        "{answer}"
+    );
+    assert!(api.world.published.lock().is_empty());
+    assert_eq!(api.post("/ingest/firehose", &delivery(2), &headers).0, 200);
 }

@@ -25,8 +25,84 @@ pub(super) fn form_of(text: &[u8]) -> Form {
         if columns == ["timestamp", "value"] {
             return Form::Metric;
         }
+        if header.starts_with(TRACE_HEAD) {
+            return Form::VmTrace;
+        }
     }
     Form::None
+}
+
+/// What the header of a Bitbrains trace of virtual machines begins with.
+const TRACE_HEAD: &[u8] = b"Timestamp [ms];";
+
+/// Gives every row as one record of points, a point a column; a row of another width as it stands.
+pub(super) fn read_trace<E>(
+    mut reader: impl BufRead,
+    series: &Series,
+    sink: &mut Sink<'_, E>,
+) -> Result<(), Stop<E>> {
+    let mut line = Vec::new();
+    read_line(&mut reader, &mut line)?;
+    let header = String::from_utf8_lossy(&line).into_owned();
+    let names: Vec<(String, &str)> = header.split(';').skip(1).map(column).collect();
+    line.clear();
+    while read_line(&mut reader, &mut line)? {
+        let text = line.trim_ascii();
+        if !text.is_empty() {
+            let payload = trace_json(series, &names, text).unwrap_or_else(|| text.to_vec());
+            sink.give(Shape::VmTrace, Some(series.account.clone()), payload)?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// `Disk read throughput [KB/s]` → `DiskReadThroughput` in kilobytes a second. The share of the
+/// processor has the name CloudWatch gives it, and so the rules know it.
+fn column(title: &str) -> (String, &'static str) {
+    let title = title.trim();
+    let (words, unit) = title.split_once('[').unwrap_or((title, ""));
+    let unit = match unit.trim_end_matches(']') {
+        "%" => return ("CPUUtilization".into(), "Percent"),
+        "KB" => "Kilobytes",
+        "KB/s" => "Kilobytes/Second",
+        _ => "None",
+    };
+    let words = words.split_whitespace().map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    (words.collect(), unit)
+}
+
+fn trace_json(series: &Series, names: &[(String, &str)], line: &[u8]) -> Option<Vec<u8>> {
+    let mut cells = std::str::from_utf8(line).ok()?.split(';').map(str::trim);
+    // Seconds, whatever the header says.
+    let seconds: i64 = cells.next()?.parse().ok()?;
+    let mut payload = Vec::new();
+    let mut read = 0;
+    for (name, unit) in names {
+        let value: f64 = cells.next()?.parse().ok()?;
+        if !value.is_finite() {
+            return None;
+        }
+        let point = Point {
+            metric_stream_name: "replay",
+            account_id: &series.account,
+            region: &series.region,
+            namespace: &series.namespace,
+            metric_name: name,
+            dimensions: &series.dimensions,
+            timestamp: seconds.checked_mul(Timestamp::SECOND)?,
+            value: Statistics::of(value),
+            unit,
+        };
+        serde_json::to_writer(&mut payload, &point).ok()?;
+        payload.push(b'\n');
+        read += 1;
+    }
+    (read > 0 && cells.next().is_none()).then_some(payload)
 }
 
 /// One data point, as a metric stream would send it.

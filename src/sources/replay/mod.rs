@@ -10,22 +10,26 @@ mod csv;
 mod delivery;
 mod json;
 mod packed;
+mod sink;
 mod stem;
 mod summary;
+mod whole;
 
 use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 pub use summary::{Counts, Summary};
 
 use delivery::Bills;
 use packed::{is_corrupt, read_packed};
+use sink::{Sink, Stop};
 
 use super::PAYLOAD_BYTES_MAX;
-use crate::model::Topic;
+pub use super::Shape;
+use crate::model::{Ignored, Topic, Undecodable};
+use crate::sources::Hints;
+use whole::{hints, is_detection, read_whole};
 
 /// Bytes of a file looked at to recognise its kind.
 const HEAD_BYTES: u64 = 64 * 1_024;
@@ -60,61 +64,6 @@ impl Default for Options {
     }
 }
 
-/// What a record was recognised as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// An `EventBridge` envelope.
-    Eventbridge,
-    /// A metric-stream object.
-    MetricStream,
-    /// Our inventory envelope.
-    Inventory,
-    /// A row of a FOCUS export.
-    Focus,
-    /// A row of a legacy Cost and Usage Report.
-    Cur,
-    /// A row of a CUR 2.0, or of a legacy report in Parquet.
-    Cur2,
-    /// The end of a bill's delivery.
-    Delivery,
-    /// What lists the files of a bill's delivery.
-    BillManifest,
-    /// A row of a `timestamp,value` file.
-    MetricCsv,
-    /// Anything else: it will be refused.
-    Unrecognised,
-}
-
-impl Shape {
-    /// The name in summaries.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Eventbridge => "eventbridge",
-            Self::MetricStream => "metric-stream",
-            Self::Inventory => "inventory",
-            Self::Focus => "focus",
-            Self::Cur => "cur",
-            Self::Cur2 => "cur-2.0",
-            Self::Delivery => "delivery",
-            Self::BillManifest => "bill-manifest",
-            Self::MetricCsv => "metric-csv",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-    /// The topic such records are published to.
-    pub fn topic(self) -> Topic {
-        match self {
-            Self::Eventbridge | Self::Unrecognised => Topic::AwsEvents,
-            Self::MetricStream | Self::MetricCsv => Topic::AwsMetrics,
-            Self::Inventory => Topic::AwsInventory,
-            Self::Focus | Self::Cur | Self::Cur2 | Self::Delivery | Self::BillManifest => {
-                Topic::AwsBilling
-            }
-        }
-    }
-}
-
 /// One record of a file, ready to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawRecord {
@@ -130,6 +79,17 @@ pub struct RawRecord {
     pub payload: Vec<u8>,
     /// What it was recognised as.
     pub what: Shape,
+    /// What is known of it beyond its bytes, when it was taken out of something else.
+    pub settled: Option<Settled>,
+}
+
+/// A part of a file that is no record by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Of no kind of ours: nothing is to be published.
+    Ignored(Ignored),
+    /// Refused where it stood.
+    Refused(Undecodable),
 }
 
 /// A file or folder that cannot be read.
@@ -191,6 +151,7 @@ fn end_delivery<E: From<ReplayError>>(
         each,
         given: 0,
         bills,
+        hints: Hints::default(),
     };
     delivery::finish(&mut sink).map_err(|stop| stop.at(path))
 }
@@ -227,62 +188,6 @@ fn walk<E: From<ReplayError>>(
     end_delivery(path, folder, &mut bills, each)
 }
 
-/// Where the records of one file go.
-struct Sink<'a, E> {
-    folder: &'a str,
-    file: &'a Path,
-    each: &'a mut dyn FnMut(RawRecord) -> Result<(), E>,
-    given: u64,
-    bills: &'a mut Bills,
-}
-
-impl<E> Sink<'_, E> {
-    fn give(
-        &mut self,
-        what: Shape,
-        account: Option<String>,
-        mut payload: Vec<u8>,
-    ) -> Result<(), Stop<E>> {
-        payload.truncate(PAYLOAD_BYTES_MAX);
-        self.given += 1;
-        (self.each)(RawRecord {
-            folder: self.folder.to_owned(),
-            file: self.file.to_owned(),
-            topic: what.topic(),
-            account,
-            payload,
-            what,
-        })
-        .map_err(Stop::Caller)
-    }
-}
-
-/// Why reading a file ended early.
-enum Stop<E> {
-    /// The file.
-    Io(io::Error),
-    /// Whoever takes the records.
-    Caller(E),
-}
-
-impl<E: From<ReplayError>> Stop<E> {
-    fn at(self, path: &Path) -> E {
-        match self {
-            Self::Io(source) => E::from(ReplayError {
-                path: path.to_owned(),
-                source,
-            }),
-            Self::Caller(error) => error,
-        }
-    }
-}
-
-impl<E> From<io::Error> for Stop<E> {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 fn named(folder: &Path) -> String {
     match folder.to_string_lossy() {
         name if name.is_empty() => ".".to_owned(),
@@ -303,6 +208,7 @@ fn read_file<E: From<ReplayError>>(
         each,
         given: 0,
         bills,
+        hints: hints(path, options),
     };
     let read = match read_packed(path, options, &mut sink) {
         Ok(()) if sink.given == 0 => give_whole(path, &mut sink),
@@ -342,8 +248,17 @@ fn read_any<E>(
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     let form = match first {
         Some(b'{' | b'[') if json::is_lines(text) => Form::JsonLines,
+        // Longer than what is looked at: perhaps longer than a record may be.
+        Some(b'{') if head.len() as u64 == HEAD_BYTES => {
+            json::records_at(text).map_or(Form::Json, Form::Records)
+        }
         Some(b'{' | b'[') => Form::Json,
-        Some(_) => csv::form_of(text),
+        Some(_) if text.starts_with(columnar::MAGIC) => Form::None,
+        Some(_) => match csv::form_of(text) {
+            Form::None if is_detection(text) => Form::Detection,
+            Form::None => Form::Whole,
+            form => form,
+        },
         None => Form::None,
     };
     let text = text.to_vec();
@@ -351,8 +266,16 @@ fn read_any<E>(
     match form {
         Form::Json => json::read_document(whole, sink),
         Form::JsonLines => json::read_lines(whole, sink),
+        Form::Records(list) => json::read_records(whole, list, sink),
         Form::Bill => bills::read_csv(whole, &options.account, sink),
         Form::Metric => csv::read_metric(whole, &stem::series(path, options), sink),
+        Form::VmTrace => csv::read_trace(whole, &stem::series(path, options), sink),
+        Form::Detection => {
+            let why = Ignored("detection: a rule of another program".into());
+            let what = (Shape::Detection, Shape::Detection.topic());
+            sink.pass(what, None, head, Some(Settled::Ignored(why)))
+        }
+        Form::Whole => read_whole(whole, sink),
         // Nothing given: the caller gives the file whole.
         Form::None => Ok(()),
     }
@@ -362,8 +285,13 @@ fn read_any<E>(
 enum Form {
     Json,
     JsonLines,
+    /// One object with a long list, and where that begins.
+    Records(usize),
     Bill,
     Metric,
+    VmTrace,
+    Detection,
+    Whole,
     None,
 }
 

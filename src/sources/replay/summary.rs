@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::RawRecord;
+use super::{RawRecord, Settled};
 use crate::model::{Ignored, Undecodable};
 use crate::sources::{Decoded, decode};
 
@@ -84,7 +84,11 @@ impl Summary {
     /// As [`decode`] has it.
     pub fn take(&mut self, record: &RawRecord) -> Result<Decoded, Undecodable> {
         let key = record.account.as_deref().map(str::as_bytes);
-        let fate = decode(record.topic, key, Some(&record.payload));
+        let fate = match &record.settled {
+            None => decode(record.topic, key, Some(&record.payload)),
+            Some(Settled::Ignored(why)) => Ok(Decoded::Ignored(why.clone())),
+            Some(Settled::Refused(why)) => Err(why.clone()),
+        };
         if self.last_file != record.file {
             self.files += 1;
             self.last_file.clone_from(&record.file);

@@ -121,6 +121,15 @@ impl World {
         body
     }
 
+    /// Posts a body with these headers.
+    pub(super) fn send(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
+        let mut request = self.agent.post(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answered(request.send(body).unwrap())
+    }
+
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> (u16, Value) {
         let request = self.agent.post(self.url(path));
         answered(request.content_type("application/json").send(body).unwrap())

@@ -9,6 +9,8 @@ use skyherd::sources::{Decoded, decode};
 pub(crate) mod bills;
 mod corpus;
 mod kinds;
+mod manifest;
+mod opened;
 mod properties;
 mod replay;
 
