@@ -17,10 +17,13 @@ use crate::sources::replay::{Options, RawRecord, ReplayError, Settled, Shape, Su
 #[derive(Args, Debug)]
 #[command(
     after_help = "Reads EventBridge JSON (one, arrays, NDJSON), metric-stream JSON, CloudWatch \
-`timestamp,value` CSV and FOCUS 1.0 CSV, each also as .gz.
+`timestamp,value` CSV, and bills: FOCUS from 1.0 on, the legacy Cost and Usage Report and CUR 2.0, in \
+CSV and Parquet. Text also as .gz, CSV also as .zip. The bill files of one folder are one delivery; \
+one that its manifest does not find whole changes nothing.
 
 Examples:
   skyherd replay events/ billing.csv.gz
+  skyherd replay --summary cur/20261101-20261201/
   skyherd replay --summary events/
   skyherd replay --json --fail-on high events/ > rows.jsonl
   skyherd replay cpu.csv --account 111122223333 --namespace AWS/EC2 --name CPUUtilization \
@@ -39,7 +42,7 @@ pub(super) struct ReplayArgs {
     /// Exit with 3 when an open finding is at least this severe.
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// The account of metric CSV files.
+    /// The account of metric CSV files, and of bills without a column for one.
     #[arg(long, default_value = "000000000000")]
     account: String,
     /// Their region.

@@ -47,7 +47,7 @@ fn carried(topic: Topic) -> (&'static str, &'static str, Option<SchemaOf>) {
         Topic::AwsMetrics => ("metricStreamRecord", "Data points as CloudWatch metric streams write them (JSON 1.0).", None),
         Topic::AwsEvents => ("eventBridgeEvent", "An EventBridge envelope with its detail.", None),
         Topic::AwsInventory => ("inventoryItem", "An item of a Describe call with its account, region, kind and time.", None),
-        Topic::AwsBilling => ("costLineItem", "A FOCUS cost row.", None),
+        Topic::AwsBilling => ("costLineItem", "A row of a bill: FOCUS or CUR.", None),
         Topic::FindingsResource | Topic::FindingsCost | Topic::FindingsSecurity | Topic::FindingsPerformance =>
             ("finding", "One rule's verdict on one resource: its whole current state.", Some(of::<Finding>)),
         Topic::Requests => ("request", "A question to the coordinator.", Some(of::<Request>)),

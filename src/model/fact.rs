@@ -5,7 +5,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{Account, Region, Subject, Timestamp, Usd};
+use super::{CostLine, Delivered, Subject, Timestamp};
 
 /// One decoded observation of one subject.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Fact {
     pub body: FactBody,
 }
 
-/// The four kinds of fact.
+/// The kinds of fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FactBody {
     /// A CloudWatch data point.
@@ -31,6 +31,8 @@ pub enum FactBody {
     Item(Box<Item>),
     /// A cost line.
     Cost(Box<CostLine>),
+    /// The end of a bill's delivery, as one account hears of it.
+    Delivered(Delivered),
 }
 
 /// Dimensions sorted by name.
@@ -294,33 +296,4 @@ impl Item {
             .and_then(Value::as_array)
             .map_or(&[], Vec::as_slice)
     }
-}
-
-/// One cost line item, in the terms of FOCUS 1.0.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CostLine {
-    /// The usage account.
-    pub account: Account,
-    /// Where it was used; `global` when the line names no region.
-    pub region: Region,
-    /// ServiceName.
-    pub service: SmolStr,
-    /// What was used: usage type, else SKU, else charge description.
-    pub usage_type: SmolStr,
-    /// ResourceId, when the line has one.
-    pub resource: Option<SmolStr>,
-    /// ChargePeriodStart.
-    pub start: Timestamp,
-    /// ChargePeriodEnd, exclusive.
-    pub end: Timestamp,
-    /// BilledCost: what the invoice says.
-    pub billed: Usd,
-    /// EffectiveCost: amortised; the cost trends use.
-    pub effective: Usd,
-    /// BillingCurrency.
-    pub currency: SmolStr,
-    /// ChargeCategory: Usage, Purchase, Tax, Credit, Adjustment.
-    pub category: SmolStr,
-    /// Hash of the columns that tell this row from others of the same period.
-    pub row: u64,
 }

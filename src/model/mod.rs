@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod cloudtrail;
+mod cost;
 mod dead_letter;
 mod exemption;
 mod fact;
@@ -23,11 +24,14 @@ mod topic;
 pub use audit::AuditRecord;
 pub use change::{Action, ActionKind, Approval, Decision, Outcome, OutcomeStatus, WorkflowStep};
 pub use cloudtrail::{ApiCall, Identity};
+pub use cost::{
+    BillingPeriod, ChargeKind, Commitment, CommitmentKind, CommitmentPart, CostLine, Delivered,
+    Place,
+};
 pub use dead_letter::{DeadLetter, Origin};
 pub use exemption::{ExemptedBy, Exemption};
 pub use fact::{
-    CostLine, Dimensions, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence,
-    Statistics,
+    Dimensions, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence, Statistics,
 };
 pub use finding::{
     Edge, Environment, Evidence, Finding, FindingStatus, Proposal, Savings, Severity,

@@ -18,6 +18,14 @@ pub enum Shape {
     Inventory,
     /// A row of a FOCUS export.
     Focus,
+    /// A row of a legacy Cost and Usage Report.
+    Cur,
+    /// A row of a CUR 2.0, or of a legacy report in Parquet.
+    Cur2,
+    /// The end of a bill's delivery.
+    Delivery,
+    /// What lists the files of a bill's delivery.
+    BillManifest,
     /// A row of a `timestamp,value` file.
     MetricCsv,
     /// A row of a Bitbrains VM trace.
@@ -73,6 +81,10 @@ impl Shape {
             Self::MetricStreamOtlp => "metric-stream-otlp",
             Self::Inventory => "inventory",
             Self::Focus => "focus",
+            Self::Cur => "cur",
+            Self::Cur2 => "cur-2.0",
+            Self::Delivery => "delivery",
+            Self::BillManifest => "bill-manifest",
             Self::MetricCsv => "metric-csv",
             Self::VmTrace => "vm-trace",
             Self::Cloudtrail => "cloudtrail",
@@ -104,7 +116,9 @@ impl Shape {
                 Topic::AwsMetrics
             }
             Self::Inventory => Topic::AwsInventory,
-            Self::Focus => Topic::AwsBilling,
+            Self::Focus | Self::Cur | Self::Cur2 | Self::Delivery | Self::BillManifest => {
+                Topic::AwsBilling
+            }
             _ => Topic::AwsEvents,
         }
     }

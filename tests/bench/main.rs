@@ -6,6 +6,7 @@
     reason = "a program for developers"
 )]
 
+mod bills;
 #[path = "../suite/harness/browser.rs"]
 mod browser;
 mod console;
@@ -59,13 +60,15 @@ const ROUNDS: usize = 3;
 /// large batches the machine is near its limit already: how busy it was is in each row.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
 
-const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live] [--console | --sweep]
+const HELP: &str = "./dev bench [--json] [--story COPIES | --estate ACCOUNTS:INSTANCES:HOURS:MINUTES] [--agent NAME | --live]
+    [--bill ROWS | --console | --sweep]
 --json          the figures as JSON on standard output instead of the table
 --story COPIES  copies of the story's two accounts, 17,000 metric records each (default 24)
 --estate ...    instead the simulated estate with so many accounts more, instances in each, hours, and minutes between points:
                 records of many points
 --agent NAME    only this agent's throughput, without latency and restart
 --live          only latency and restart of the running service
+--bill ROWS     only reading a bill of so many rows; needs no server (1000000 is the figure to state)
 --console       only the console in Chromium, over 10,000 recommendations and under 1,000 changes a second
 --sweep         only a full sweep of 10,000 resources of an AWS account, against APIs of a fixed latency; needs no server";
 
@@ -76,6 +79,7 @@ struct Arguments {
     live: bool,
     console: bool,
     sweep: bool,
+    bill: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -99,6 +103,8 @@ fn main() -> ExitCode {
     let machine = machine();
     let ended = if arguments.sweep {
         sweep(&mut report)
+    } else if let Some(rows) = arguments.bill {
+        bills::measure(rows, &mut report).map_err(|error| PortError::Fatal(format!("{error:#}")))
     } else {
         Servers::named()
             .map_err(PortError::Fatal)
@@ -139,6 +145,7 @@ fn arguments() -> Result<Arguments, String> {
         live: false,
         console: false,
         sweep: false,
+        bill: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -150,6 +157,10 @@ fn arguments() -> Result<Arguments, String> {
             "--live" => arguments.live = true,
             "--console" => arguments.console = true,
             "--sweep" => arguments.sweep = true,
+            "--bill" => {
+                let rows = value()?.parse();
+                arguments.bill = Some(rows.map_err(|_| "--bill takes a number".to_owned())?);
+            }
             "--story" => {
                 let copies = value()?
                     .parse()
@@ -236,6 +247,8 @@ fn measure(servers: &Servers, arguments: &Arguments, report: &mut Report) -> Por
         report.add(rows::throughput(name, pairs));
     }
     if arguments.agent.is_none() {
+        let read = bills::measure(bills::ROWS, report);
+        read.map_err(|error| PortError::Fatal(format!("{error:#}")))?;
         live(servers, report)?;
     }
     Ok(())

@@ -71,7 +71,7 @@ fn carries(topic: Topic) -> &'static str {
         Topic::AwsMetrics => "CloudWatch metric-stream records",
         Topic::AwsEvents => "EventBridge envelopes",
         Topic::AwsInventory => "items of Describe calls",
-        Topic::AwsBilling => "FOCUS cost rows",
+        Topic::AwsBilling => "rows of bills: FOCUS, CUR",
         Topic::FindingsResource
         | Topic::FindingsCost
         | Topic::FindingsSecurity

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::decode::bills::report;
 use crate::story::{StoryOptions, tell};
 use skyherd::app::{Outcome, Replay, ReplayOptions};
 use skyherd::model::{ActionKind, FindingStatus, Recommendation, RecommendationState};
+use skyherd::sources::replay::{Options, ReplayError, read};
 
 /// An hour between points keeps the test short and changes no plot.
 const HOURLY: StoryOptions = StoryOptions {
@@ -150,4 +152,74 @@ fn the_number_of_partitions_changes_nothing() {
             .collect()
     };
     assert_eq!(content(&replay(HOURLY, 1)), content(&replay(HOURLY, 32)));
+}
+
+/// What a month's bills, delivered one after another, end with for the usage they are of.
+fn delivered(bills: &[&[&str]]) -> Vec<(FindingStatus, String)> {
+    let (dir, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut replay = Replay::open(dir.path(), ReplayOptions::default()).unwrap();
+    for (number, parts) in bills.iter().enumerate() {
+        let folder = files.path().join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        for (part, text) in parts.iter().enumerate() {
+            std::fs::write(folder.join(format!("{part}.csv")), text).unwrap();
+        }
+        let mut records = Vec::new();
+        read(&[folder], &Options::default(), |record| {
+            records.push(record);
+            Ok::<_, ReplayError>(())
+        })
+        .unwrap();
+        for record in records {
+            let account = record.account.as_deref();
+            replay.push(record.topic, account, &record.payload).unwrap();
+        }
+    }
+    let outcome = replay.run(&mut |_| {}).unwrap();
+    assert_eq!(outcome.dead_letters, 0);
+    let rows = outcome.findings.into_iter();
+    rows.filter(|row| row.rule == "COST-ANOM-1")
+        .map(|row| (row.status, row.evidence[0].value.clone()))
+        .collect()
+}
+
+#[test]
+fn a_delivery_replaces_the_month_so_far_and_one_told_again_adds_nothing() {
+    let account = ["111122223333"];
+    let dear = report(&account, 20, |day| {
+        if day == 20 { "500".into() } else { "10".into() }
+    });
+    let plain = report(&account, 20, |_| "10".into());
+    let half = report(&account, 20, |_| "5.5".into());
+    let found = [(FindingStatus::Open, "$500.00".to_owned())];
+    assert_eq!(delivered(&[&[&dear]]), found);
+    assert_eq!(delivered(&[&[&dear], &[&dear], &[&dear]]), found);
+    assert_eq!(delivered(&[&[&plain], &[&dear]]), found);
+    // Two files of one delivery add up, row by row, although every row of the one is in the other.
+    assert_eq!(delivered(&[&[&half, &half]]), []);
+    let last = report(&account, 20, |day| {
+        if day == 20 { "250".into() } else { "5".into() }
+    });
+    assert_eq!(delivered(&[&[&last, &last]]), found);
+    assert_eq!(
+        delivered(&[&[&dear], &[&plain]])[0].0,
+        FindingStatus::Cleared
+    );
+}
+
+#[test]
+fn a_delivery_that_is_not_whole_leaves_the_month_as_it_was() {
+    let account = ["111122223333"];
+    let dear = report(&account, 20, |day| {
+        if day == 20 { "500".into() } else { "10".into() }
+    });
+    let plain = report(&account, 20, |_| "10".into());
+    let manifest = r#"{"assemblyId": "a", "reportKeys": ["p/0.csv", "p/2.csv"]}"#;
+    let found = [(FindingStatus::Open, "$500.00".to_owned())];
+    assert_eq!(delivered(&[&[&dear], &[&plain, manifest]]), found);
+    let all = r#"{"assemblyId": "a", "reportKeys": ["p/0.csv"]}"#;
+    assert_eq!(
+        delivered(&[&[&dear], &[&plain, all]])[0].0,
+        FindingStatus::Cleared
+    );
 }

@@ -3,11 +3,12 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::edges::Turn;
-use super::{DomainAgent, RuleRef};
+use super::notes::Says;
+use super::{DomainAgent, RuleRef, account_subject};
 use crate::agents::{Observation, Observed};
 use crate::model::{
-    AgentName, ApiCall, CostLine, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint,
-    Presence, Subject, Timestamp,
+    AgentName, ApiCall, CostLine, Delivered, Event, EventKind, Fact, FactBody, Item, ItemKind,
+    MetricPoint, Place, Presence, Subject, Timestamp,
 };
 use crate::rules::Thing;
 use crate::rules::stats::Upsert;
@@ -84,7 +85,14 @@ impl Turn<'_> {
                 }
                 self.take_event(event, fact.at.min(self.now));
             }
-            FactBody::Cost(line) => self.take_cost(line),
+            FactBody::Cost(line) => match &line.place {
+                Some(place) => self.stage_cost(line, place),
+                None => self.take_cost(line),
+            },
+            FactBody::Delivered(delivered) => {
+                self.at = fact.at.min(self.now);
+                self.tell_delivered(delivered);
+            }
         }
     }
 
@@ -233,6 +241,43 @@ impl Turn<'_> {
             Observed::Text(format_smolstr!("{}", line.effective)),
         );
         self.judge(|rule| rule.meta().needs.costs);
+    }
+
+    /// Takes a row of a delivery aside, until all of it was told.
+    fn stage_cost(&mut self, line: &CostLine, place: &Place) {
+        self.at = line.start.min(self.now);
+        let spend = self.state.memory.spend.get_or_insert_default();
+        let (taken, first) = spend.stage(line, place);
+        self.effects.dirty |= first || taken == Upsert::Changed;
+        if taken == Upsert::Late {
+            self.effects.late += 1;
+        }
+        if first {
+            let usage = self.key.clone();
+            self.tell(account_subject(self.key.account()), Says::Bills { usage });
+        }
+    }
+
+    /// Tells every usage of the account that all rows of a delivery were told.
+    fn tell_delivered(&mut self, delivered: &Delivered) {
+        for usage in self.state.usages.clone() {
+            self.tell(usage, Says::Delivered(*delivered));
+        }
+    }
+
+    /// Lets a delivery's sums count.
+    pub(super) fn take_delivered(&mut self, delivered: &Delivered) {
+        let Some(spend) = &mut self.state.memory.spend else {
+            return;
+        };
+        let changed = spend.deliver(delivered);
+        let newest = spend.newest().and_then(|day| Some((day, spend.day(day)?)));
+        self.effects.dirty = true;
+        if let Some((day, sum)) = newest.filter(|_| changed) {
+            let day = Timestamp::from_ms(day.saturating_mul(Timestamp::DAY)).min(self.now);
+            self.observe(day, "cost".into(), Observed::Text(format_smolstr!("{sum}")));
+            self.judge(|rule| rule.meta().needs.costs);
+        }
     }
 
     pub(super) fn observe(&mut self, at: Timestamp, what: SmolStr, value: Observed) {

@@ -249,6 +249,12 @@ impl Agent for DomainAgent {
                         }
                         false
                     }
+                    FactBody::Delivered(_) => {
+                        if self.rules.iter().any(|rule| rule.meta().needs.costs) {
+                            keys.push(account_subject(fact.subject.account()));
+                        }
+                        false
+                    }
                 };
                 if wanted {
                     keys.push(fact.subject.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::model::{FindingId, Subject, Timestamp};
+use crate::model::{Delivered, FindingId, Subject, Timestamp};
 use crate::rules::memory::{CARRIERS, Carrier, EXPOSURES, USERS};
 use crate::rules::network::{Exposure, exposure};
 
@@ -50,6 +50,13 @@ pub enum Says {
         /// Its subject and reason; `None` when it is closed or muted.
         open: Option<(Subject, String)>,
     },
+    /// To the account: rows of a bill were told of this usage.
+    Bills {
+        /// The usage.
+        usage: Subject,
+    },
+    /// To a usage: all rows of a delivery were told.
+    Delivered(Delivered),
 }
 
 impl Turn<'_> {
@@ -81,6 +88,11 @@ impl Turn<'_> {
             Says::Row { id, open } => {
                 self.effects.dirty |= self.state.index_row(id, open.as_ref());
             }
+            Says::Bills { usage } => match self.state.index_usage(usage) {
+                Some(new) => self.effects.dirty |= new,
+                None => self.effects.late += 1,
+            },
+            Says::Delivered(delivered) => self.take_delivered(delivered),
         }
     }
 

@@ -16,6 +16,9 @@ pub(super) const SEEN_MAX: usize = 64;
 pub const FINDINGS_MAX: usize = 256;
 /// Open findings an account's own memory lists by name; more are only counted.
 pub const INDEX_MAX: usize = 512;
+/// Bytes of the names of an account's usages that bills have rows of; the rest is never summed up,
+/// and counted as late.
+pub(super) const USAGES_BYTES_MAX: usize = 512 * 1_024;
 /// Characters of a reason the account's memory keeps.
 const REASON_CHARS: usize = 160;
 /// How long a closed row stays before its tombstone, in milliseconds.
@@ -76,6 +79,9 @@ pub struct DomainState {
     /// In an account's own memory: open findings by id, with subject and reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) index: BTreeMap<FindingId, (Subject, String)>,
+    /// In an account's own memory: usages that bills had rows of, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) usages: Vec<Subject>,
 }
 
 /// The key of a finding in [`DomainState::findings`].
@@ -140,6 +146,20 @@ impl DomainState {
                 self.index.insert(id.clone(), line.clone()) != Some(line)
             }
         }
+    }
+
+    /// Remembers a usage of the account. Returns whether it is new; `None` when there is no room.
+    pub(super) fn index_usage(&mut self, usage: &Subject) -> Option<bool> {
+        let place = match self.usages.binary_search(usage) {
+            Ok(_) => return Some(false),
+            Err(place) => place,
+        };
+        let bytes: usize = self.usages.iter().map(|usage| usage.as_str().len()).sum();
+        if bytes + usage.as_str().len() > USAGES_BYTES_MAX {
+            return None;
+        }
+        self.usages.insert(place, usage.clone());
+        Some(true)
     }
 
     /// Takes over an earlier owner's row, unless what is remembered is as new.

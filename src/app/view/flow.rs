@@ -161,5 +161,8 @@ fn told(fact: &Fact) -> String {
             "{} {} cost {}",
             line.service, line.usage_type, line.effective
         ),
+        FactBody::Delivered(delivered) => {
+            format!("the bill from {} on was delivered", delivered.period.start)
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! CSV files: FOCUS exports, and `CloudWatch`'s `timestamp,value`.
+//! CSV files: how they are cut into rows and cells, and `CloudWatch`'s `timestamp,value`.
 
 use std::io::{BufRead, Cursor};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::bills::Header;
 use super::stem::Series;
 use super::{Form, Shape, Sink, Stop, read_line};
 use crate::model::{Statistics, Timestamp};
@@ -15,10 +16,11 @@ pub(super) fn form_of(text: &[u8]) -> Form {
     let mut header = Vec::new();
     let mut lines = Cursor::new(text);
     if read_row(&mut lines, &mut header).unwrap_or_default() {
-        let columns = cells(&header).unwrap_or_default();
-        let has = |name: &str| columns.iter().any(|column| column == name);
-        if has("BilledCost") && has("ChargePeriodStart") {
-            return Form::Focus;
+        let mut cutter = Cutter::default();
+        let cells = cutter.cut(&header);
+        let columns: Vec<&str> = cells.into_iter().flatten().map(str::trim).collect();
+        if Header::of(&columns, "").is_some() {
+            return Form::Bill;
         }
         if columns == ["timestamp", "value"] {
             return Form::Metric;
@@ -103,46 +105,6 @@ fn trace_json(series: &Series, names: &[(String, &str)], line: &[u8]) -> Option<
     (read > 0 && cells.next().is_none()).then_some(payload)
 }
 
-/// Gives every row as the JSON object `aws.billing` carries; a row of another width as it stands.
-pub(super) fn read_focus<E>(
-    mut reader: impl BufRead,
-    sink: &mut Sink<'_, E>,
-) -> Result<(), Stop<E>> {
-    let mut row = Vec::new();
-    read_row(&mut reader, &mut row)?;
-    let header = cells(&row).unwrap_or_default();
-    row.clear();
-    while read_row(&mut reader, &mut row)? {
-        if !row.trim_ascii().is_empty() {
-            let (account, payload) =
-                focus_json(&header, &row).unwrap_or_else(|| (None, row.trim_ascii_end().to_vec()));
-            sink.give(Shape::Focus, account, payload)?;
-        }
-        row.clear();
-    }
-    Ok(())
-}
-
-fn focus_json(header: &[String], row: &[u8]) -> Option<(Option<String>, Vec<u8>)> {
-    let cells = cells(row).filter(|cells| cells.len() == header.len())?;
-    let filled = |cell: &String| !cell.is_empty() && cell != "NULL";
-    let column = |name: &str| {
-        let place = header.iter().position(|column| column == name)?;
-        cells.get(place).filter(|cell| filled(cell)).cloned()
-    };
-    let account = column("SubAccountId")
-        .or_else(|| column("BillingAccountId").map(|payer| format!("org:{payer}")));
-    let object: Map<String, Value> = header
-        .iter()
-        .zip(&cells)
-        .map(|(name, cell)| {
-            let value = Some(cell).filter(|cell| filled(cell)).cloned();
-            (name.clone(), value.map_or(Value::Null, Value::String))
-        })
-        .collect();
-    Some((account, serde_json::to_vec(&object).ok()?))
-}
-
 /// One data point, as a metric stream would send it.
 #[derive(Serialize)]
 struct Point<'a> {
@@ -198,7 +160,7 @@ fn metric_json(series: &Series, line: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Reads one row, over the line ends inside its quotes. `false` at the end of the input.
-fn read_row(reader: &mut impl BufRead, row: &mut Vec<u8>) -> std::io::Result<bool> {
+pub(super) fn read_row(reader: &mut impl BufRead, row: &mut Vec<u8>) -> std::io::Result<bool> {
     let (mut any, mut quoted) = (false, false);
     loop {
         let before = row.len();
@@ -206,26 +168,70 @@ fn read_row(reader: &mut impl BufRead, row: &mut Vec<u8>) -> std::io::Result<boo
             return Ok(any);
         }
         any = true;
-        quoted ^= row[before..]
-            .iter()
-            .fold(false, |odd, byte| odd ^ (*byte == b'"'));
+        quoted ^= memchr::memchr_iter(b'"', &row[before..]).count() % 2 == 1;
         if !quoted || row.len() >= PAYLOAD_BYTES_MAX {
             return Ok(true);
         }
     }
 }
 
-/// The cells of one row; `None` when it is not text or not one row.
-fn cells(row: &[u8]) -> Option<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(row.len().max(1))
-        .from_reader(row);
-    let mut rows = reader.records();
-    let cells = rows.next()?.ok()?;
-    if rows.next().is_some() {
-        return None;
+/// Cuts rows into cells, into room that is used again.
+pub(super) struct Cutter {
+    reader: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Default for Cutter {
+    fn default() -> Self {
+        Self {
+            // The reader's own default has no tables to read by.
+            reader: csv_core::Reader::new(),
+            text: Vec::new(),
+            ends: Vec::new(),
+        }
     }
-    Some(cells.iter().map(|cell| cell.trim().to_owned()).collect())
+}
+
+impl Cutter {
+    /// The cells of one row; `None` when it is not text or not one row.
+    pub(super) fn cut(&mut self, row: &[u8]) -> Option<impl Iterator<Item = &str>> {
+        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        self.reader.reset();
+        // Cells hold no more bytes than the row, nor more ends than it has separators.
+        self.text.resize(row.len().max(self.text.len()), 0);
+        let (mut read, mut written, mut cells) = (0, 0, 0);
+        loop {
+            let (result, taken, put, ended) = self.reader.read_record(
+                &row[read..],
+                &mut self.text[written..],
+                &mut self.ends[cells..],
+            );
+            read += taken;
+            written += put;
+            cells += ended;
+            match result {
+                // Called again with nothing left, it ends the row.
+                InputEmpty => {}
+                OutputFull => self.text.resize(self.text.len() * 2 + 1, 0),
+                OutputEndsFull => self.ends.resize(self.ends.len() * 2 + 16, 0),
+                Record => break,
+                End => return None,
+            }
+        }
+        if !row[read..].trim_ascii().is_empty() {
+            return None;
+        }
+        let text = std::str::from_utf8(&self.text[..written]).ok()?;
+        let mut from = 0;
+        let ends = self.ends[..cells].iter();
+        let whole = ends.clone().all(|end| text.is_char_boundary(*end));
+        whole.then(|| {
+            ends.map(move |end| {
+                let cell = &text[from..*end];
+                from = *end;
+                cell
+            })
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! JSON files: one value, several after one another, an array of them, or one a line.
 
 use std::borrow::Cow;
-use std::io::{BufRead, Cursor};
+use std::io::{BufRead, Cursor, Read};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -51,17 +51,64 @@ pub(super) fn read_document<E>(
     let mut splitter = Splitter {
         reader,
         in_array: false,
+        wrapped: false,
         seen: Vec::new(),
     };
     loop {
         match splitter.next()? {
             Piece::Value(bytes) => {
                 let (what, account) = recognise(&bytes);
-                if what == Shape::Unrecognised {
-                    sink.open(&bytes)?;
-                } else {
-                    sink.give(what, account, bytes)?;
+                match what {
+                    Shape::Unrecognised => sink.open(&bytes)?,
+                    Shape::BillManifest => {
+                        sink.bills.expect(&bytes);
+                        sink.give(what, account, bytes)?;
+                    }
+                    _ => sink.give(what, account, bytes)?,
                 }
+            }
+            Piece::Broken(bytes) => return sink.give(Shape::Unrecognised, None, bytes),
+            Piece::End => return Ok(()),
+        }
+    }
+}
+
+/// What a log file of CloudTrail is: one object with one list.
+const RECORDS: &str = "Records";
+
+/// Where the list begins in a text that begins as such an object does.
+pub(super) fn records_at(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let name = format!("\"{RECORDS}\"");
+    for token in ["{", &name, ":", "["] {
+        let rest = text[at..].trim_ascii_start();
+        if !rest.starts_with(token.as_bytes()) {
+            return None;
+        }
+        at = text.len() - rest.len() + token.len();
+    }
+    Some(at)
+}
+
+/// Gives every record of one object's list by itself, however long the list is. `list` is where it
+/// begins.
+pub(super) fn read_records<E>(
+    mut reader: impl BufRead,
+    list: usize,
+    sink: &mut Sink<'_, E>,
+) -> Result<(), Stop<E>> {
+    std::io::copy(&mut reader.by_ref().take(list as u64), &mut std::io::sink())?;
+    let mut splitter = Splitter {
+        reader,
+        in_array: true,
+        wrapped: true,
+        seen: Vec::new(),
+    };
+    loop {
+        match splitter.next()? {
+            Piece::Value(record) => {
+                let head = format!("{{\"{RECORDS}\":[");
+                sink.open(&[head.as_bytes(), &record, b"]}"].concat())?;
             }
             Piece::Broken(bytes) => return sink.give(Shape::Unrecognised, None, bytes),
             Piece::End => return Ok(()),
@@ -73,6 +120,8 @@ pub(super) fn read_document<E>(
 struct Splitter<R> {
     reader: R,
     in_array: bool,
+    /// Whether the array stands in an object, which ends after it.
+    wrapped: bool,
     /// Everything since the last value given, so that what is broken is given as it stands.
     seen: Vec<u8>,
 }
@@ -90,7 +139,7 @@ impl<R: BufRead> Splitter<R> {
                 let rest = std::mem::take(&mut self.seen);
                 let blank = rest
                     .iter()
-                    .all(|byte| byte.is_ascii_whitespace() || *byte == b']');
+                    .all(|byte| byte.is_ascii_whitespace() || matches!(byte, b']' | b'}'));
                 return Ok(if blank {
                     Piece::End
                 } else {
@@ -101,6 +150,7 @@ impl<R: BufRead> Splitter<R> {
                 b' ' | b'\n' | b'\r' | b'\t' => {}
                 b',' if self.in_array => {}
                 b']' if self.in_array => self.in_array = false,
+                b'}' if self.wrapped && !self.in_array => self.wrapped = false,
                 b'[' if !self.in_array => self.in_array = true,
                 b'{' | b'[' => {
                     let start = self.seen.len() - 1;
@@ -185,6 +235,8 @@ struct Probe<'a> {
     detail: Option<IgnoredAny>,
     metric_name: Option<IgnoredAny>,
     item: Option<IgnoredAny>,
+    #[serde(rename = "reportKeys", alias = "dataFiles")]
+    report_keys: Option<IgnoredAny>,
     #[serde(rename = "BilledCost")]
     billed_cost: Option<IgnoredAny>,
     #[serde(borrow)]
@@ -210,6 +262,8 @@ fn recognise(bytes: &[u8]) -> (Shape, Option<String>) {
         (Shape::Inventory, probe.account.and_then(text))
     } else if probe.billed_cost.is_some() {
         (Shape::Focus, probe.sub_account.and_then(text))
+    } else if probe.report_keys.is_some() {
+        (Shape::BillManifest, None)
     } else {
         (Shape::Unrecognised, None)
     }

@@ -4,22 +4,31 @@
 //! what cannot be read as a record becomes one record of the original bytes, which decoding then
 //! refuses, so that read = decoded + ignored + dead-lettered holds for every file.
 
+mod bills;
+mod columnar;
 mod csv;
+mod delivery;
 mod json;
+mod packed;
+mod sink;
 mod stem;
 mod summary;
 mod whole;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 pub use summary::{Counts, Summary};
 
+use delivery::Bills;
+use packed::{is_corrupt, read_packed};
+use sink::{Sink, Stop};
+
 use super::PAYLOAD_BYTES_MAX;
 pub use super::Shape;
 use crate::model::{Ignored, Topic, Undecodable};
-use crate::sources::{Fate, Hints, Part, open};
+use crate::sources::Hints;
 use whole::{hints, is_detection, read_whole};
 
 /// Bytes of a file looked at to recognise its kind.
@@ -103,17 +112,48 @@ pub fn read<E: From<ReplayError>>(
     options: &Options,
     mut each: impl FnMut(RawRecord) -> Result<(), E>,
 ) -> Result<(), E> {
+    // Bills given one by one that lie in one folder are one delivery, as the folder would be.
+    let mut given: Option<(&Path, PathBuf, Bills)> = None;
     for path in paths {
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        let beside = |(other, ..): &mut (&Path, PathBuf, Bills)| other.parent() == path.parent();
+        if let Some((other, folder, mut bills)) =
+            given.take_if(|given| path.is_dir() || !beside(given))
+        {
+            end_delivery(other, &folder, &mut bills, &mut each)?;
+        }
         if path.is_dir() {
             walk(path, &name, options, DEPTH_MAX, &mut each)?;
         } else {
             let parent = path.parent().and_then(Path::file_name);
             let folder = parent.map(PathBuf::from).unwrap_or_default();
-            read_file(path, &folder, options, &mut each)?;
+            let fresh = || (path.as_path(), folder.clone(), Bills::of_file(path));
+            let (_, _, bills) = given.get_or_insert_with(fresh);
+            read_file(path, &folder, options, bills, &mut each)?;
         }
     }
-    Ok(())
+    match given {
+        Some((path, folder, mut bills)) => end_delivery(path, &folder, &mut bills, &mut each),
+        None => Ok(()),
+    }
+}
+
+/// Ends the delivery whose files were read.
+fn end_delivery<E: From<ReplayError>>(
+    path: &Path,
+    folder: &Path,
+    bills: &mut Bills,
+    each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut sink = Sink {
+        folder: &named(folder),
+        file: path,
+        each,
+        given: 0,
+        bills,
+        hints: Hints::default(),
+    };
+    delivery::finish(&mut sink).map_err(|stop| stop.at(path))
 }
 
 fn walk<E: From<ReplayError>>(
@@ -130,6 +170,7 @@ fn walk<E: From<ReplayError>>(
     let entries = std::fs::read_dir(path).map_err(failed)?;
     let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(failed)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
+    let mut bills = Bills::of(path, &entries);
     for entry in entries {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with('.') {
@@ -141,82 +182,16 @@ fn walk<E: From<ReplayError>>(
                 walk(&below, &folder.join(&name), options, depth - 1, each)?;
             }
         } else if below.is_file() {
-            read_file(&below, folder, options, each)?;
+            read_file(&below, folder, options, &mut bills, each)?;
         }
     }
-    Ok(())
+    end_delivery(path, folder, &mut bills, each)
 }
 
-/// Where the records of one file go.
-struct Sink<'a, E> {
-    folder: &'a str,
-    file: &'a Path,
-    each: &'a mut dyn FnMut(RawRecord) -> Result<(), E>,
-    given: u64,
-    hints: Hints,
-}
-
-impl<E> Sink<'_, E> {
-    fn give(
-        &mut self,
-        what: Shape,
-        account: Option<String>,
-        payload: Vec<u8>,
-    ) -> Result<(), Stop<E>> {
-        self.pass((what, what.topic()), account, payload, None)
-    }
-
-    fn pass(
-        &mut self,
-        (what, topic): (Shape, Topic),
-        account: Option<String>,
-        mut payload: Vec<u8>,
-        settled: Option<Settled>,
-    ) -> Result<(), Stop<E>> {
-        payload.truncate(PAYLOAD_BYTES_MAX);
-        self.given += 1;
-        (self.each)(RawRecord {
-            folder: self.folder.to_owned(),
-            file: self.file.to_owned(),
-            topic,
-            account,
-            payload,
-            what,
-            settled,
-        })
-        .map_err(Stop::Caller)
-    }
-
-    /// Gives every part of something wrapped or worded otherwise.
-    fn open(&mut self, bytes: &[u8]) -> Result<(), Stop<E>> {
-        for part in open(bytes, &self.hints) {
-            let Part {
-                what,
-                payload,
-                fate,
-            } = part;
-            let (topic, account, settled) = match fate {
-                Fate::Record { topic, account } => (topic, Some(account), None),
-                Fate::Ignored(why) => (what.topic(), None, Some(Settled::Ignored(why))),
-                Fate::Refused(why) => (what.topic(), None, Some(Settled::Refused(why))),
-            };
-            self.pass((what, topic), account, payload, settled)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why reading a file ended early.
-enum Stop<E> {
-    /// The file.
-    Io(io::Error),
-    /// Whoever takes the records.
-    Caller(E),
-}
-
-impl<E> From<io::Error> for Stop<E> {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+fn named(folder: &Path) -> String {
+    match folder.to_string_lossy() {
+        name if name.is_empty() => ".".to_owned(),
+        name => name.replace('\\', "/"),
     }
 }
 
@@ -224,48 +199,27 @@ fn read_file<E: From<ReplayError>>(
     path: &Path,
     folder: &Path,
     options: &Options,
+    bills: &mut Bills,
     each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match folder.to_string_lossy() {
-        name if name.is_empty() => ".".to_owned(),
-        name => name.replace('\\', "/"),
-    };
-    let failed = |source| ReplayError {
-        path: path.to_owned(),
-        source,
-    };
-    let packed = path.extension().is_some_and(|end| end == "gz");
-    let file = BufReader::new(File::open(path).map_err(failed)?);
     let mut sink = Sink {
-        folder: &folder,
+        folder: &named(folder),
         file: path,
         each,
         given: 0,
+        bills,
         hints: hints(path, options),
     };
-    let read = if packed {
-        let unpacked = BufReader::new(flate2::bufread::MultiGzDecoder::new(file));
-        read_any(unpacked, path, options, &mut sink)
-    } else {
-        read_any(file, path, options, &mut sink)
-    };
-    let read = match read {
+    let read = match read_packed(path, options, &mut sink) {
         Ok(()) if sink.given == 0 => give_whole(path, &mut sink),
-        // Broken compression: the file as it lies is what cannot be parsed.
-        Err(Stop::Io(error)) if packed && is_corrupt(&error) => give_whole(path, &mut sink),
+        // Broken packing: the file as it lies is what cannot be parsed.
+        Err(Stop::Io(error)) if is_corrupt(&error) => {
+            sink.bills.broke(path);
+            give_whole(path, &mut sink)
+        }
         other => other,
     };
-    read.map_err(|stop| match stop {
-        Stop::Io(source) => failed(source).into(),
-        Stop::Caller(error) => error,
-    })
-}
-
-fn is_corrupt(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof
-    )
+    read.map_err(|stop| stop.at(path))
 }
 
 /// One record of the file as it lies.
@@ -294,8 +248,12 @@ fn read_any<E>(
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     let form = match first {
         Some(b'{' | b'[') if json::is_lines(text) => Form::JsonLines,
+        // Longer than what is looked at: perhaps longer than a record may be.
+        Some(b'{') if head.len() as u64 == HEAD_BYTES => {
+            json::records_at(text).map_or(Form::Json, Form::Records)
+        }
         Some(b'{' | b'[') => Form::Json,
-        Some(_) if text.starts_with(PARQUET) => Form::None,
+        Some(_) if text.starts_with(columnar::MAGIC) => Form::None,
         Some(_) => match csv::form_of(text) {
             Form::None if is_detection(text) => Form::Detection,
             Form::None => Form::Whole,
@@ -308,7 +266,8 @@ fn read_any<E>(
     match form {
         Form::Json => json::read_document(whole, sink),
         Form::JsonLines => json::read_lines(whole, sink),
-        Form::Focus => csv::read_focus(whole, sink),
+        Form::Records(list) => json::read_records(whole, list, sink),
+        Form::Bill => bills::read_csv(whole, &options.account, sink),
         Form::Metric => csv::read_metric(whole, &stem::series(path, options), sink),
         Form::VmTrace => csv::read_trace(whole, &stem::series(path, options), sink),
         Form::Detection => {
@@ -326,16 +285,15 @@ fn read_any<E>(
 enum Form {
     Json,
     JsonLines,
-    Focus,
+    /// One object with a long list, and where that begins.
+    Records(usize),
+    Bill,
     Metric,
     VmTrace,
     Detection,
     Whole,
     None,
 }
-
-/// What a Parquet file begins with.
-const PARQUET: &[u8] = b"PAR1";
 
 /// UTF-8's byte order mark, which spreadsheet programs write.
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -350,7 +308,7 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
             return Ok(any);
         }
         any = true;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', bytes);
         let taken = end.map_or(bytes.len(), |end| end + 1);
         keep(line, &bytes[..taken]);
         reader.consume(taken);

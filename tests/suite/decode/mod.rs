@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use skyherd::model::{Event, Fact, FactBody, Message, Topic, Undecodable};
 use skyherd::sources::{Decoded, decode};
 
+pub(crate) mod bills;
 mod corpus;
 mod kinds;
 mod manifest;

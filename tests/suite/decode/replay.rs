@@ -124,6 +124,54 @@ fn what_cannot_be_parsed_is_one_record_of_the_original_bytes() {
     }
 }
 
+/// A log file of CloudTrail as S3 has it: one object, so many calls.
+fn trail(calls: usize) -> String {
+    let call = |number: usize| {
+        serde_json::json!({
+            "eventVersion": "1.09", "eventID": format!("e-{number}"), "eventTime": "2026-11-01T00:00:00Z",
+            "eventSource": "ec2.amazonaws.com", "eventName": "StopInstances", "awsRegion": "eu-west-1",
+            "eventType": "AwsApiCall", "recipientAccountId": "111122223333",
+            "userIdentity": {"type": "IAMUser", "accountId": "111122223333", "arn": "a]}\"[{"},
+            "requestParameters": {"instancesSet": {"items": [{"instanceId": format!("i-{number:017x}")}]}},
+            "responseElements": null,
+        })
+    };
+    let records: Vec<_> = (0..calls).map(call).collect();
+    serde_json::json!({ "Records": records }).to_string()
+}
+
+#[test]
+fn a_log_file_of_cloudtrail_gives_every_call_however_long_it_is() {
+    for calls in [1, 5, 5_000] {
+        let text = trail(calls);
+        assert!(calls < 5_000 || text.len() > 2 * PAYLOAD_BYTES_MAX);
+        let (_folder, path) = written("log.json.gz", &packed(text.as_bytes()));
+        let (records, summary) = replay(&path);
+        assert_eq!(
+            (summary.total.read, summary.total.decoded),
+            (calls as u64, calls as u64)
+        );
+        assert!(
+            records
+                .iter()
+                .all(|record| record.topic == Topic::AwsEvents)
+        );
+        assert!(
+            records
+                .iter()
+                .all(|record| record.account.as_deref() == Some("111122223333"))
+        );
+    }
+    // Cut off in the middle: what was read of it counts, and the rest is put aside.
+    let text = trail(5_000);
+    let (_folder, path) = written("log.json", &text.as_bytes()[..text.len() - 50]);
+    let (_, summary) = replay(&path);
+    assert_eq!(
+        (summary.total.decoded, summary.total.dead_lettered),
+        (4_999, 1)
+    );
+}
+
 #[test]
 fn a_broken_line_leaves_its_neighbours_whole() {
     let text = format!("{}\n{{\"half\": \n{}\n", event("1"), event("2"));
@@ -171,7 +219,8 @@ fn a_cost_file_reads_quoted_line_ends_and_keeps_rows_of_another_width() {
     let text = format!("{header}\n{row}\nAWS,1,short\n{row}\n");
     let (_folder, path) = written("focus.csv", text.as_bytes());
     let (records, summary) = replay(&path);
-    assert_eq!((summary.total.decoded, summary.total.dead_lettered), (2, 1));
+    let rows = &summary.kinds["focus"];
+    assert_eq!((rows.decoded, rows.dead_lettered), (2, 1));
     assert_eq!(records[1].payload, b"AWS,1,short");
     assert!(
         records[0]

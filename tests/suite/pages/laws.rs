@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use skyherd::agents::Agent;
 use skyherd::agents::domain::{DomainAgent, STATE_BYTES_MAX};
 use skyherd::model::{
-    AgentName, CostLine, Edge, Event, EventKind, Fact, FactBody, FindingStatus, Item, ItemKind,
-    Message, MetricPoint, Presence, Statistics, Subject, Timestamp, Usd,
+    AgentName, ChargeKind, CostLine, Edge, Event, EventKind, Fact, FactBody, FindingStatus, Item,
+    ItemKind, Message, MetricPoint, Presence, Statistics, Subject, Timestamp, Usd,
 };
 use skyherd::rules::{Memory, RULES};
 
@@ -165,13 +165,16 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
                 service: "s".into(),
                 usage_type: "u".into(),
                 resource: None,
+                tags: Vec::new(),
+                commitment: None,
                 start,
                 end: start.plus(Timestamp::DAY),
                 billed: cost,
                 effective: cost,
                 currency: "USD".into(),
-                category: "Usage".into(),
+                kind: ChargeKind::Usage,
                 row: serial,
+                place: None,
             };
             Fact {
                 subject: subject("service", 0),

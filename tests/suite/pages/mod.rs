@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 use skyherd::agents::domain::DomainAgent;
 use skyherd::model::{
-    CostLine, Edge, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence,
-    Statistics, Subject, Timestamp, Usd,
+    ChargeKind, CostLine, Edge, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint,
+    Presence, Statistics, Subject, Timestamp, Usd,
 };
 use skyherd::rules::{Case, RULES, Rule, Verdict};
 use world::World;
@@ -65,13 +65,16 @@ fn body(line: &Value, at: Timestamp) -> (Subject, FactBody) {
             service: text(line, "service").into(),
             usage_type: text(line, "usage_type").into(),
             resource: None,
+            tags: Vec::new(),
+            commitment: None,
             start: at,
             end: at.plus(Timestamp::DAY),
             billed: cost,
             effective: cost,
             currency: "USD".into(),
-            category: "Usage".into(),
+            kind: ChargeKind::Usage,
             row: 7,
+            place: None,
         };
         let resource = format!("usage/{}/{}", cost.service, cost.usage_type);
         return (
