@@ -96,6 +96,7 @@ fn findings(db: &Embedded) -> Vec<(u64, Option<String>)> {
 /// Checkpoint after checkpoint, each with one output, one state, one observation and one wake
 /// that all say the same number; prints a number when its checkpoint was acknowledged.
 fn work_until_killed(dir: &str) {
+    use std::io::Write as _;
     let db = Embedded::open(dir, options(PARTITIONS)).unwrap();
     let mut owner = db.acquire(task(0), 0).unwrap();
     // Incompressible, or the journal would hardly have to write it.
@@ -114,7 +115,9 @@ fn work_until_killed(dir: &str) {
         next.wakes = vec![(subject("number"), Some(at(n)))];
         assert_eq!(db.commit(&next).unwrap(), Committed::Committed);
         owner.meta = Some(next.meta);
-        eprintln!("acknowledged {n}");
+        // In one write, so that a kill leaves a whole line or none.
+        let line = format!("acknowledged {n}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }
 
