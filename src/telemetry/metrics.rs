@@ -364,6 +364,10 @@ mod tests {
             Signal::OpenFindings { agent, severity: Severity::High, count: 2 },
             Signal::OpenRecommendations { severity: Severity::High, action: ActionKind::Stop, count: 2 },
             Signal::MonthlySavings { action: ActionKind::Stop, monthly: Usd::from_mills(12_340) },
+            Signal::SourceCalls { api: "ec2", calls: 7, throttles: 2, errors: 1 },
+            Signal::SourceClients { kept: 6, made: 1 },
+            Signal::SourceAge { source: "inventory", seconds: 90.0 },
+            Signal::SourceSwept { source: "inventory", account: "111122223333", region: "eu-west-1", records: 5, known: 9, seconds: 1.5, whole: true },
             Signal::HttpRequest { route: "/metrics", status: 200 },
             Signal::Pushed { road: "firehose", result: "taken", stored: 4, ignored: 2, quarantined: 1 },
         ]
@@ -387,6 +391,7 @@ mod tests {
             "skyherd_position_gap_records_total{agent=\"cost\",topic=\"aws.billing\"} 15",
             "skyherd_push_records_total{result=\"quarantined\",road=\"firehose\"} 1",
             "skyherd_latency_seconds_bucket{agent=\"cost\",topic=\"findings.cost\",le=\"0.005\"} 1",
+            "skyherd_source_calls_total{api=\"ec2\",result=\"answered\"} 4",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }
