@@ -221,6 +221,7 @@ pub fn usd(amount: f64) -> Usd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ChargeKind;
 
     fn line(day: i64, row: u64, mills: i64) -> CostLine {
         CostLine {
