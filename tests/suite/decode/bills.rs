@@ -213,10 +213,10 @@ pub(crate) fn report(accounts: &[&str], days: u32, cost: impl Fn(u32) -> String)
                 format!("2026-10-{day:02}"),
                 format!("2026-10-{:02}", day + 1),
             );
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "x{day},2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,{account},Usage,{start}T00:00:00Z,\
-                 {end}T00:00:00Z,AmazonS3,\"EU-Requests,Tier1\",{},eu-west-1,web\n",
+                 {end}T00:00:00Z,AmazonS3,\"EU-Requests,Tier1\",{},eu-west-1,web",
                 cost(day)
             );
         }
