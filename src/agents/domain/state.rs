@@ -150,9 +150,8 @@ impl DomainState {
 
     /// Remembers a usage of the account. Returns whether it is new; `None` when there is no room.
     pub(super) fn index_usage(&mut self, usage: &Subject) -> Option<bool> {
-        let place = match self.usages.binary_search(usage) {
-            Ok(_) => return Some(false),
-            Err(place) => place,
+        let Err(place) = self.usages.binary_search(usage) else {
+            return Some(false);
         };
         let bytes: usize = self.usages.iter().map(|usage| usage.as_str().len()).sum();
         if bytes + usage.as_str().len() > USAGES_BYTES_MAX {

@@ -101,12 +101,11 @@ impl<'a> Written<'a> {
 
     fn of(field: &'a Field) -> Self {
         match field {
-            Field::Null => Self::Missing,
             Field::Str(text) => Self::Borrowed(text),
             // The digits a float was made from: the fewest that read back as the same.
             Field::Float(number) if number.is_finite() => Self::Text(number.to_string()),
             Field::Double(number) if number.is_finite() => Self::Text(number.to_string()),
-            Field::Float(_) | Field::Double(_) => Self::Missing,
+            Field::Null | Field::Float(_) | Field::Double(_) => Self::Missing,
             Field::TimestampMillis(at) => Self::time(*at),
             Field::TimestampMicros(at) => Self::time(at / MICROS_OF_MS),
             Field::Bytes(bytes) => match bytes.as_utf8() {

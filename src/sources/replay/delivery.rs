@@ -5,7 +5,7 @@
 //! billing period that it has rows of, so that nobody takes half a bill for a whole one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -60,12 +60,14 @@ impl Bills {
         Self::begin(&hasher)
     }
 
-    /// A delivery of one file.
-    pub(super) fn of_file(path: &Path) -> Self {
+    /// A delivery of files given one by one.
+    pub(super) fn of_files<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(path.as_os_str().as_encoded_bytes());
-        if let Ok(seen) = std::fs::metadata(path) {
-            Self::seen(&mut hasher, &seen);
+        for path in paths {
+            hasher.update(path.as_os_str().as_encoded_bytes());
+            if let Ok(seen) = std::fs::metadata(path) {
+                Self::seen(&mut hasher, &seen);
+            }
         }
         Self::begin(&hasher)
     }
@@ -119,7 +121,8 @@ impl Bills {
         period: (Option<&str>, Option<&str>),
     ) -> String {
         self.number += 1;
-        if let Some(account) = account {
+        // A row without a time is refused, and is of no bill.
+        if let Some(account) = account.filter(|_| !start.is_empty()) {
             self.touch(account, start, period);
         }
         format!("{:x}/{:x}", self.id, self.number)
@@ -129,8 +132,8 @@ impl Bills {
         // Without columns for the period it is the month of the charge.
         let from = from.unwrap_or_else(|| start.get(..MONTH_BYTES).unwrap_or(start));
         let to = to.unwrap_or_default();
-        let same = |last: &&Touched| (&*last.0, &*last.1, &*last.2) == (account, from, to);
-        if self.last.as_ref().filter(same).is_none() {
+        let same = |last: &Touched| (&*last.0, &*last.1, &*last.2) == (account, from, to);
+        if !self.last.as_ref().is_some_and(same) {
             let touched = (account.to_owned(), from.to_owned(), to.to_owned());
             if self.touched.len() >= TOUCHED_MAX && !self.touched.contains_key(&touched) {
                 let why = format!("it has more than {TOUCHED_MAX} accounts and billing periods");

@@ -114,7 +114,7 @@ pub fn read<E: From<ReplayError>>(
 ) -> Result<(), E> {
     // Bills given one by one that lie in one folder are one delivery, as the folder would be.
     let mut given: Option<(&Path, PathBuf, Bills)> = None;
-    for path in paths {
+    for (number, path) in paths.iter().enumerate() {
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
         let beside = |(other, ..): &mut (&Path, PathBuf, Bills)| other.parent() == path.parent();
         if let Some((other, folder, mut bills)) =
@@ -127,7 +127,9 @@ pub fn read<E: From<ReplayError>>(
         } else {
             let parent = path.parent().and_then(Path::file_name);
             let folder = parent.map(PathBuf::from).unwrap_or_default();
-            let fresh = || (path.as_path(), folder.clone(), Bills::of_file(path));
+            let beside = |other: &&PathBuf| !other.is_dir() && other.parent() == path.parent();
+            let files = paths[number..].iter().take_while(beside);
+            let fresh = || (path.as_path(), folder.clone(), Bills::of_files(files));
             let (_, _, bills) = given.get_or_insert_with(fresh);
             read_file(path, &folder, options, bills, &mut each)?;
         }

@@ -200,6 +200,8 @@ fn told(paths: &[&Path]) -> (Vec<RawRecord>, Summary) {
 
 /// A legacy report in CSV with a row a day, of one account each.
 pub(crate) fn report(accounts: &[&str], days: u32, cost: impl Fn(u32) -> String) -> String {
+    use std::fmt::Write as _;
+
     let mut text = "identity/LineItemId,bill/BillingPeriodStartDate,bill/BillingPeriodEndDate,\
                     lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,\
                     lineItem/UsageEndDate,lineItem/ProductCode,lineItem/UsageType,\
@@ -211,9 +213,10 @@ pub(crate) fn report(accounts: &[&str], days: u32, cost: impl Fn(u32) -> String)
                 format!("2026-10-{day:02}"),
                 format!("2026-10-{:02}", day + 1),
             );
-            text += &format!(
+            let _ = writeln!(
+                text,
                 "x{day},2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,{account},Usage,{start}T00:00:00Z,\
-                 {end}T00:00:00Z,AmazonS3,\"EU-Requests,Tier1\",{},eu-west-1,web\n",
+                 {end}T00:00:00Z,AmazonS3,\"EU-Requests,Tier1\",{},eu-west-1,web",
                 cost(day)
             );
         }
