@@ -125,6 +125,9 @@ pub(super) fn replay(
             "{} records read: {} decoded, {} ignored, {} dead-lettered",
             total.read, total.decoded, total.ignored, total.dead_lettered
         ))?;
+        for reason in summary.deliveries.ignored_reasons.keys() {
+            output.line(&format!("{reason}; what it bills for stays as it was"))?;
+        }
     }
     Ok(verdict(&outcome.findings, args.fail_on))
 }

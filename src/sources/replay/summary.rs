@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{RawRecord, Settled};
+use super::{RawRecord, Settled, Shape};
 use crate::model::{Ignored, Undecodable};
 use crate::sources::{Decoded, decode};
 
@@ -37,6 +37,10 @@ impl Counts {
     /// Whether every record read is accounted for.
     pub fn holds(&self) -> bool {
         self.read == self.decoded + self.ignored + self.dead_lettered
+    }
+
+    fn is_none(&self) -> bool {
+        self.read == 0
     }
 
     fn take(&mut self, fate: &Result<Decoded, Undecodable>) {
@@ -73,6 +77,10 @@ pub struct Summary {
     pub kinds: BTreeMap<&'static str, Counts>,
     /// By folder.
     pub folders: BTreeMap<String, Counts>,
+    /// Ends of bills' deliveries, one for each account and billing period touched; stated by
+    /// the replay and in no file, so they are not among the records read.
+    #[serde(skip_serializing_if = "Counts::is_none")]
+    pub deliveries: Counts,
     #[serde(skip)]
     last_file: PathBuf,
 }
@@ -89,6 +97,10 @@ impl Summary {
             Some(Settled::Ignored(why)) => Ok(Decoded::Ignored(why.clone())),
             Some(Settled::Refused(why)) => Err(why.clone()),
         };
+        if record.what == Shape::Delivery {
+            self.deliveries.take(&fate);
+            return fate;
+        }
         if self.last_file != record.file {
             self.files += 1;
             self.last_file.clone_from(&record.file);
