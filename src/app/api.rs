@@ -269,12 +269,10 @@ fn access(config: &Config) -> Access {
     access
 }
 
-/// Takes the address.
-pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Takes the address; `setting` is the one that names it.
+pub(super) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| {
-        format!(
-            "could not listen on {address}; set http.listen to a free port, or to port 0 for any"
-        )
+        format!("could not listen on {address}; set {setting} to a free port, or to port 0 for any")
     })
 }
 
@@ -286,22 +284,82 @@ pub(super) async fn serve(
     handle: Arc<Handle>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let listener = hearing(listener)?;
     let address = listener.local_addr()?;
+    let rules = access(config);
+    let outside = rules.from_outside();
+    let [plain, over_tls] = crate::http::routers(Arc::clone(&handle) as _, [rules, outside]);
+    let over_tls = secured(config, over_tls)?;
     let file = config.address_file();
     std::fs::create_dir_all(&config.data_dir)
         .and_then(|()| std::fs::write(&file, address.to_string()))
         .with_context(|| format!("could not write {}", file.display()))?;
     tracing::info!(%address, "listening");
-    let router = crate::http::router(Arc::clone(&handle) as _, access(config));
-    // Streams have no end of their own; a stop would wait for them in vain.
-    let stop = async move {
-        stop.await;
-        handle.view.feed().end();
+    let (tell, told) = tokio::sync::watch::channel(false);
+    let stopped = || {
+        let mut told = told.clone();
+        async move {
+            // A sender that is gone ends it as well.
+            let _ = told.wait_for(|told| *told).await;
+        }
     };
-    let served = crate::http::serve(listener, router, stop).await;
+    let stop = async {
+        stop.await;
+        // Streams have no end of their own; a stop would wait for them in vain.
+        handle.view.feed().end();
+        // Nobody listens any more where serving failed.
+        let _ = tell.send(true);
+        Ok(())
+    };
+    let served = tokio::try_join!(
+        crate::http::serve(listener, plain, stopped()),
+        over_tls.serve(stopped()),
+        stop,
+    );
     // Best effort: a stale file is recognised by nobody answering.
     let _ = std::fs::remove_file(&file);
-    served.context("the HTTP server ended")
+    served.context("the HTTP server ended").map(|_| ())
+}
+
+fn hearing(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+/// The second address, where one is configured.
+struct OverTls(#[cfg(feature = "tls")] Option<(crate::http::Secured, axum::Router)>);
+
+#[cfg(feature = "tls")]
+fn secured(config: &Config, router: axum::Router) -> anyhow::Result<OverTls> {
+    let Some(tls) = &config.http.tls else {
+        return Ok(OverTls(None));
+    };
+    let certificate = crate::http::Certificate::read(&tls.certificate, &tls.key)
+        .context("http.tls has no certificate that can be used")?;
+    let listener = hearing(listen(tls.listen, "http.tls.listen")?)?;
+    let address = listener.local_addr()?;
+    let secured = crate::http::Secured::new(listener, Arc::new(certificate))?;
+    tracing::info!(%address, "listening over TLS");
+    Ok(OverTls(Some((secured, router))))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail where there is TLS")]
+fn secured(_: &Config, _: axum::Router) -> anyhow::Result<OverTls> {
+    Ok(OverTls())
+}
+
+impl OverTls {
+    #[cfg(feature = "tls")]
+    async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        match self.0 {
+            Some((secured, router)) => crate::http::serve(secured, router, stop).await,
+            None => Ok(()),
+        }
+    }
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "it waits where there is TLS")]
+    async fn serve(self, _: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        Ok(())
+    }
 }

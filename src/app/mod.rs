@@ -251,7 +251,7 @@ pub fn run(config: &Config, agents: &[AgentName]) -> anyhow::Result<Stopped> {
     let backend = open(config)?;
     let service = Service::start(config, agents, backend, metrics)?;
     host(config, service, CtrlC::Ours, &|| {
-        api::listen(config.http.listen)
+        api::listen(config.http.listen, "http.listen")
     })
 }
 
@@ -280,7 +280,8 @@ pub fn show(
     )?;
     host(&config, service, CtrlC::Others, &|| {
         let any = SocketAddr::new(address.ip(), 0);
-        let listener = api::listen(address).or_else(|_| api::listen(any))?;
+        let taken = |address| api::listen(address, "http.listen");
+        let listener = taken(address).or_else(|_| taken(any))?;
         told(listener.local_addr()?);
         Ok(listener)
     })

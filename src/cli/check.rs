@@ -90,6 +90,16 @@ fn machine(config: &Config) -> Vec<Problem> {
             "name a directory",
         ));
     }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &config.http.tls
+        && let Err(error) = crate::http::Certificate::read(&tls.certificate, &tls.key)
+    {
+        problems.push(Problem::new(
+            "http.tls",
+            error.to_string(),
+            "name PEM files that this user may read: the certificate with its chain, and its key",
+        ));
+    }
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &config.kafka {
         problems.extend(properties(kafka));

@@ -4,6 +4,7 @@
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
 mod exemptions;
+mod http;
 mod load;
 mod problems;
 mod secret;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 pub use exemptions::Exemption;
+pub use http::{Http, Ingest, Tls};
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
@@ -72,30 +74,6 @@ pub struct Config {
     #[serde(skip)]
     #[schemars(skip)]
     pub failpoint: Option<String>,
-}
-
-/// The HTTP API.
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Http {
-    /// Address and port to listen on; port 0 takes a free one.
-    #[serde(deserialize_with = "socket_address")]
-    #[schemars(with = "String")]
-    pub listen: SocketAddr,
-    /// States that a proxy in front ends TLS. Needed to listen anywhere but on loopback, since
-    /// this process itself speaks plain HTTP.
-    pub behind_tls_proxy: bool,
-}
-
-/// What is pushed over HTTP.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ingest {
-    /// ARNs of the SNS topics whose signed messages are taken without a token; a trailing `*`
-    /// stands for any rest. Anyone can have AWS sign messages of a topic of their own.
-    #[serde(deserialize_with = "list")]
-    #[schemars(with = "Vec<String>")]
-    pub sns_topics: Vec<String>,
 }
 
 /// Apache Kafka.
@@ -280,15 +258,6 @@ impl Default for Config {
             sources: Sources::default(),
             exemptions: Vec::new(),
             failpoint: None,
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8_080)),
-            behind_tls_proxy: false,
         }
     }
 }

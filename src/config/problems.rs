@@ -200,6 +200,9 @@ impl Config {
     }
 
     fn access(&self, problems: &mut Vec<Problem>) {
+        if let Some(tls) = &self.http.tls {
+            self.tls_problems(tls, problems);
+        }
         if !self.http.listen.ip().is_loopback() {
             if self.auth.tokens.is_empty() {
                 problems.push(Problem::new(
@@ -215,7 +218,7 @@ impl Config {
                 problems.push(Problem::new(
                     "http.behind_tls_proxy",
                     format!("{} would send tokens in plain text", self.http.listen),
-                    "put a TLS proxy in front and set it to true, or listen on 127.0.0.1",
+                    "listen on 127.0.0.1 and let [http.tls] face the others, or put a TLS proxy in front and set it to true",
                 ));
             }
         }

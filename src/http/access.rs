@@ -51,6 +51,15 @@ impl Access {
         }
     }
 
+    /// The same for an address that others reach: without a token nobody reads or writes.
+    #[must_use]
+    pub fn from_outside(&self) -> Self {
+        Self {
+            loopback: false,
+            ..self.clone()
+        }
+    }
+
     /// Adds a token by the BLAKE3 of its text, 64 hex digits. Returns whether the hash was one.
     pub fn add(&mut self, blake3: &str, credential: Credential) -> bool {
         let hash = blake3::Hash::from_hex(blake3.to_ascii_lowercase());

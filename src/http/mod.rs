@@ -26,6 +26,8 @@ mod rules;
 mod sources;
 mod stream;
 mod subjects;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -57,6 +59,8 @@ pub use requests::{ACCOUNTS_MAX, AccountAnswer, AskedAgent, Question, RequestRow
 pub use sources::{ApiRow, SourceRow, Sources};
 pub use stream::STREAMS_MAX;
 pub use subjects::{AgentMemory, KnownSubject, Observed, RuleAnswer, RuleVerdict, Series};
+#[cfg(feature = "tls")]
+pub use tls::{Certificate, Secured, TlsError};
 
 use crate::model::{AgentName, Finding, Recommendation, Subject, Timestamp, Topic, Undecodable};
 use crate::ports::{PortResult, TaskId};
@@ -244,14 +248,30 @@ pub fn routes() -> Vec<(&'static str, &'static str, &'static str)> {
 
 /// The API as a router, for [`serve`] and for tests in process.
 pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
-    let shared = Shared {
-        service,
-        access: Arc::new(access),
-        publishing: Arc::new(tokio::sync::Semaphore::new(PUBLISHING_MAX)),
-        streaming: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
-        delivering: Arc::new(tokio::sync::Semaphore::new(DELIVERING_MAX)),
-        remembered: Arc::default(),
-    };
+    let [router] = routers(service, [access]);
+    router
+}
+
+/// The API at several addresses, each with rules of its own; what bounds it bounds all of them
+/// together.
+pub fn routers<const N: usize>(service: Arc<dyn Service>, access: [Access; N]) -> [Router; N] {
+    let publishing = Arc::new(tokio::sync::Semaphore::new(PUBLISHING_MAX));
+    let streaming = Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX));
+    let delivering = Arc::new(tokio::sync::Semaphore::new(DELIVERING_MAX));
+    let remembered = Arc::default();
+    access.map(move |access| {
+        routed(Shared {
+            service: Arc::clone(&service),
+            access: Arc::new(access),
+            publishing: Arc::clone(&publishing),
+            streaming: Arc::clone(&streaming),
+            delivering: Arc::clone(&delivering),
+            remembered: Arc::clone(&remembered),
+        })
+    })
+}
+
+fn routed(shared: Shared) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
         router = router.route(endpoint.path, endpoint.handler);
@@ -310,11 +330,15 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
+pub async fn serve<L>(
+    listener: L,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) -> std::io::Result<()>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
     let (begun, begins) = tokio::sync::oneshot::channel::<()>();
     let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
         stop.await;

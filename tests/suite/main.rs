@@ -35,6 +35,8 @@ mod pages;
 #[cfg(feature = "aws")]
 mod pulled;
 mod replay;
+#[cfg(all(feature = "tls", feature = "aws"))]
+mod secured;
 mod simulation;
 #[path = "../story/mod.rs"]
 mod story;

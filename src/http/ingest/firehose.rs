@@ -5,6 +5,7 @@
 //! record that cannot be read is not a reason to refuse it: it is put onto its topic like any
 //! other, whose home agent puts it aside byte for byte.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -22,6 +23,8 @@ use crate::http::extract::blocking;
 use crate::http::{Credential, Problem, Shared};
 use crate::model::{Timestamp, Topic};
 
+/// Pairs that are set on the stream and come with each of its requests.
+const COMMON_ATTRIBUTES: &str = "X-Amz-Firehose-Common-Attributes";
 /// Most bytes of a body as it comes. Firehose buffers 64 MiB at most, before base64 and gzip.
 pub(super) const BODY_MAX: usize = 96 * 1_024 * 1_024;
 /// Most bytes a body may unpack to: Firehose's largest batch in base64, and what is around it.
@@ -159,8 +162,7 @@ async fn deliver(shared: Shared, request: Request, id: &mut String) -> Result<Co
     let key = text(headers, "x-amz-firehose-access-key");
     let credential = shared.access.pushing(headers, key)?;
     let packed = packed(headers)?;
-    let arn = text(headers, "x-amz-firehose-source-arn").unwrap_or_default();
-    let known = Known::from_arn(arn);
+    let known = whose(headers)?;
     let room = shared.delivering.clone().acquire_owned().await;
     let room = room.map_err(|_| Problem::BUSY)?;
     let body = Bytes::from_request(request, &()).await;
@@ -180,6 +182,36 @@ async fn deliver(shared: Shared, request: Request, id: &mut String) -> Result<Co
     .await?;
     *id = named;
     fate
+}
+
+/// What the header of common attributes holds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Common {
+    common_attributes: BTreeMap<String, String>,
+}
+
+/// Whose the records are that do not say so themselves: the stream's, unless its common attributes
+/// `account` and `region` say otherwise.
+fn whose(headers: &HeaderMap) -> Result<Known, Refusal> {
+    let arn = text(headers, "x-amz-firehose-source-arn").unwrap_or_default();
+    let known = Known::from_arn(arn);
+    let Some(common) = text(headers, COMMON_ATTRIBUTES) else {
+        return Ok(known);
+    };
+    let common: Common = serde_json::from_str(common).map_err(|error| {
+        let message = format!("header `{COMMON_ATTRIBUTES}`: {error}");
+        refused(400, message)
+    })?;
+    let said = |name: &str| {
+        let value = common.common_attributes.get(name).cloned();
+        value.filter(|value| !value.is_empty())
+    };
+    Ok(Known {
+        account: said("account").or(known.account),
+        region: said("region").or(known.region),
+        at: None,
+    })
 }
 
 /// Whether the body is compressed. Refuses what the protocol does not have.

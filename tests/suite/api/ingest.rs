@@ -363,6 +363,54 @@ fn who_may_not_deliver_is_told_so_before_sending_the_batch() {
 }
 
 #[test]
+fn a_stream_s_common_attributes_say_whose_a_record_is_that_does_not_say_so() {
+    let world = World::open();
+    let point = json!({
+        "metric_stream_name": "s", "namespace": "AWS/EC2", "metric_name": "CPUUtilization", "region": "eu-west-1",
+        "dimensions": { "InstanceId": "i-0abc" }, "timestamp": 60_000, "unit": "Percent",
+        "value": { "count": 1.0, "sum": 1.0, "min": 1.0, "max": 1.0 },
+    });
+    let body = |id: &str| {
+        let data = STANDARD.encode(point.to_string());
+        json!({ "requestId": id, "timestamp": 1, "records": [{ "data": data }] }).to_string()
+    };
+    let name = "x-amz-firehose-common-attributes";
+    for (id, attributes, account) in [
+        (
+            "1",
+            r#"{"commonAttributes":{"account":"444455556666"}}"#,
+            "444455556666",
+        ),
+        (
+            "2",
+            r#"{"commonAttributes":{"team":"web"}}"#,
+            "111122223333",
+        ),
+    ] {
+        let (status, answer) = deliver(&world, id, &[(name, attributes)], body(id).as_bytes());
+        assert_eq!(status, 200, "{answer}");
+        let held = stored(&world, Topic::AwsMetrics);
+        let told = held.get(account).and_then(|told| told.last());
+        let Ok(Decoded::Message(Message::Facts(facts))) =
+            decode(Topic::AwsMetrics, None, told.map(Vec::as_slice))
+        else {
+            panic!("{held:?}");
+        };
+        assert_eq!(facts[0].subject.account(), account);
+    }
+    for odd in [
+        "account=1",
+        r#"{"common":{}}"#,
+        r#"{"commonAttributes":{"account":1}}"#,
+    ] {
+        let (status, answer) = deliver(&world, "3", &[(name, odd)], body("3").as_bytes());
+        assert_eq!((status, &answer["requestId"]), (400, &json!("3")));
+        let said = answer["errorMessage"].as_str().unwrap();
+        assert!(said.contains("X-Amz-Firehose-Common-Attributes"), "{said}");
+    }
+}
+
+#[test]
 fn recorded_deliveries_are_answered_as_the_protocol_says_and_keep_every_dimension() {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/events/firehose-http-request");
