@@ -3,6 +3,7 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
+mod by_metric;
 mod exemptions;
 mod http;
 mod load;
@@ -16,12 +17,15 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use by_metric::ByMetric;
+pub(crate) use by_metric::fits;
 pub use exemptions::Exemption;
 pub use http::{Http, Ingest, Tls};
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
+pub(crate) use sources::retention_hours;
 pub use sources::{Account, Costs, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Config, Problem, Secret, list};
+use super::{ByMetric, Config, Problem, Secret, list};
 
 /// Milliseconds of an hour.
 const HOUR_MS: u64 = 3_600_000;
@@ -90,6 +90,8 @@ pub struct Metrics {
     pub exclude: Vec<String>,
     /// Hours of the past that are filled in, at first and after an outage.
     pub back_fill_hours: u32,
+    /// Metrics with a period or statistics of their own.
+    pub by_metric: Vec<ByMetric>,
 }
 
 impl Default for Metrics {
@@ -100,12 +102,13 @@ impl Default for Metrics {
             include: Vec::new(),
             exclude: Vec::new(),
             back_fill_hours: 24,
+            by_metric: Vec::new(),
         }
     }
 }
 
 /// Hours that CloudWatch keeps points of a period: a minute's 15 days, five minutes' 63, an hour's 455.
-fn retention_hours(period_seconds: u32) -> Option<u32> {
+pub(crate) fn retention_hours(period_seconds: u32) -> Option<u32> {
     match period_seconds {
         60 => Some(15 * 24),
         300 => Some(63 * 24),
@@ -344,6 +347,7 @@ fn metrics_problems(metrics: &Metrics, add: &mut impl FnMut(&str, String, &str))
         ),
         Some(_) => {}
     }
+    super::by_metric::problems(&metrics.by_metric, metrics.back_fill_hours, add);
 }
 
 fn regions(path: &str, names: &[String], add: &mut impl FnMut(&str, String, &str)) {

@@ -12,12 +12,13 @@ pub fn metric_record(
     dimensions: &[(String, String)],
     at_ms: i64,
     value: &Statistics,
+    percentiles: &[(&str, f64)],
 ) -> Vec<u8> {
     let pairs = dimensions.iter();
     let dimensions: Map<String, Value> = pairs
         .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
         .collect();
-    let record = json!({
+    let mut record = json!({
         "metric_stream_name": "skyherd",
         "account_id": account,
         "region": region,
@@ -34,6 +35,9 @@ pub fn metric_record(
         // GetMetricData names no unit.
         "unit": "None",
     });
+    for (name, share) in percentiles {
+        record["value"][*name] = (*share).into();
+    }
     record.to_string().into_bytes()
 }
 
@@ -109,7 +113,9 @@ mod tests {
             &dimensions,
             60_000,
             &value,
+            &[("p99", 2.5)],
         );
+        assert!(String::from_utf8_lossy(&record).contains(r#""p99":2.5"#));
         let decoded = decode(Topic::AwsMetrics, None, Some(&record)).expect("it is a stream's");
         let Decoded::Message(Message::Facts(facts)) = decoded else {
             panic!("no facts");

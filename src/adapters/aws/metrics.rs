@@ -3,6 +3,8 @@
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, StatusCode};
 use aws_smithy_types::DateTime;
 
+use serde::{Deserialize, Serialize};
+
 use super::pool::Shelf;
 use super::tally::Api;
 use super::{Aws, CLIENTS_MAX, CallError, Place, partition};
@@ -11,8 +13,8 @@ use super::{Aws, CLIENTS_MAX, CallError, Place, partition};
 const QUERIES_MAX: usize = 500;
 /// What is asked of each series: together they make a metric stream's record.
 const STATISTICS: [&str; 4] = ["SampleCount", "Sum", "Minimum", "Maximum"];
-/// Series of one call.
-pub const SERIES_MAX: usize = QUERIES_MAX / STATISTICS.len();
+/// Most percentiles beside them.
+const PERCENTILES_MAX: usize = 100;
 /// Most pages of one answer; beyond it CloudWatch is taken to repeat itself.
 const PAGES_MAX: usize = 1_000;
 
@@ -27,8 +29,47 @@ pub struct Series {
     pub dimensions: Vec<(String, String)>,
 }
 
+/// How the points of a series are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Form {
+    /// Seconds of a period.
+    pub period_seconds: u32,
+    /// Percentiles beside count, sum, least and most: `p95`.
+    pub percentiles: Vec<String>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self {
+            period_seconds: 300,
+            percentiles: Vec::new(),
+        }
+    }
+}
+
+impl Form {
+    /// Queries that one series takes; CloudWatch counts each as a metric requested.
+    pub fn queries(&self) -> usize {
+        STATISTICS.len() + self.percentiles.len().min(PERCENTILES_MAX)
+    }
+    /// Series of one call.
+    pub fn series_max(&self) -> usize {
+        QUERIES_MAX / self.queries()
+    }
+    /// Milliseconds of a period.
+    pub fn period_ms(&self) -> i64 {
+        i64::from(self.period_seconds) * 1_000
+    }
+    fn statistics(&self) -> impl Iterator<Item = &str> {
+        let percentiles = self.percentiles.iter().map(String::as_str);
+        STATISTICS
+            .into_iter()
+            .chain(percentiles.take(PERCENTILES_MAX))
+    }
+}
+
 /// One period of one series.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Point {
     /// Where the period begins, in milliseconds since the epoch.
     pub at_ms: i64,
@@ -40,6 +81,8 @@ pub struct Point {
     pub min: f64,
     /// The largest.
     pub max: f64,
+    /// The percentiles asked for, in their order; those CloudWatch has none of are absent.
+    pub percentiles: Vec<Option<f64>>,
 }
 
 /// What came of one series.
@@ -60,10 +103,10 @@ pub(super) fn clients() -> Clients {
     Shelf::new(CLIENTS_MAX)
 }
 
-/// Statistics of one series on their way in, by position in [`STATISTICS`].
-#[derive(Default)]
+/// Statistics of one series on their way in, by position in [`Form::statistics`].
 struct Gathered {
-    values: std::collections::BTreeMap<i64, [Option<f64>; STATISTICS.len()]>,
+    queries: usize,
+    values: std::collections::BTreeMap<i64, Vec<Option<f64>>>,
     wrong: Option<Points>,
 }
 
@@ -121,7 +164,7 @@ impl Aws {
         Ok((series.collect(), next.map(str::to_owned)))
     }
 
-    /// The points of at most [`SERIES_MAX`] series from `from_ms` up to but not at `to_ms`, one
+    /// The points of at most [`Form::series_max`] series from `from_ms` up to but not at `to_ms`, one
     /// answer a series in the same order.
     ///
     /// # Errors
@@ -130,11 +173,11 @@ impl Aws {
         &self,
         place: &Place,
         series: &[Series],
-        period_seconds: i32,
+        form: &Form,
         (from_ms, to_ms): (i64, i64),
     ) -> Result<Vec<Points>, CallError> {
-        let queries = queries(&series[..series.len().min(SERIES_MAX)], period_seconds);
-        let mut gathered: Vec<Gathered> = series.iter().map(|_| Gathered::default()).collect();
+        let queries = queries(&series[..series.len().min(form.series_max())], form);
+        let mut gathered: Vec<Gathered> = series.iter().map(|_| Gathered::of(form)).collect();
         let mut next: Option<String> = None;
         for _ in 0..PAGES_MAX {
             self.buckets.take(place, "cloudwatch:GetMetricData").await;
@@ -167,8 +210,8 @@ impl Aws {
 }
 
 /// `s<series>x<statistic>`: ids begin with a lower-case letter.
-fn queries(series: &[Series], period_seconds: i32) -> Vec<MetricDataQuery> {
-    let mut queries = Vec::with_capacity(series.len() * STATISTICS.len());
+fn queries(series: &[Series], form: &Form) -> Vec<MetricDataQuery> {
+    let mut queries = Vec::with_capacity(series.len() * form.queries());
     for (at, one) in series.iter().enumerate() {
         let dimensions = one.dimensions.iter();
         let dimensions = dimensions
@@ -179,11 +222,11 @@ fn queries(series: &[Series], period_seconds: i32) -> Vec<MetricDataQuery> {
             .metric_name(&one.name)
             .set_dimensions(Some(dimensions))
             .build();
-        for (which, statistic) in STATISTICS.iter().enumerate() {
+        for (which, statistic) in form.statistics().enumerate() {
             let asked = MetricStat::builder()
                 .metric(metric.clone())
-                .period(period_seconds)
-                .stat(*statistic)
+                .period(form.period_seconds as i32)
+                .stat(statistic)
                 .build();
             let query = MetricDataQuery::builder().id(format!("s{at}x{which}"));
             queries.push(query.metric_stat(asked).build());
@@ -197,10 +240,10 @@ fn take(result: &aws_sdk_cloudwatch::types::MetricDataResult, gathered: &mut [Ga
         let (at, which) = id.strip_prefix('s')?.split_once('x')?;
         Some((at.parse::<usize>().ok()?, which.parse::<usize>().ok()?))
     });
-    let Some((at, which)) = position.filter(|(_, which)| *which < STATISTICS.len()) else {
+    let Some((at, which)) = position else {
         return;
     };
-    let Some(gathered) = gathered.get_mut(at) else {
+    let Some(gathered) = gathered.get_mut(at).filter(|one| which < one.queries) else {
         return;
     };
     let said = || {
@@ -220,26 +263,43 @@ fn take(result: &aws_sdk_cloudwatch::types::MetricDataResult, gathered: &mut [Ga
         let Ok(at_ms) = time.to_millis() else {
             continue;
         };
-        gathered.values.entry(at_ms).or_default()[which] = Some(*value);
+        let values = gathered.values.entry(at_ms);
+        values.or_insert_with(|| vec![None; gathered.queries])[which] = Some(*value);
     }
 }
 
 impl Gathered {
+    fn of(form: &Form) -> Self {
+        Self {
+            queries: form.queries(),
+            values: std::collections::BTreeMap::new(),
+            wrong: None,
+        }
+    }
+
     fn points(self) -> Points {
         if let Some(wrong) = self.wrong {
             return wrong;
         }
         let points = self.values.into_iter().filter_map(|(at_ms, values)| {
             // A period without all four is still being written.
-            let [Some(count), Some(sum), Some(min), Some(max)] = values else {
+            let [
+                Some(count),
+                Some(sum),
+                Some(min),
+                Some(max),
+                percentiles @ ..,
+            ] = values.as_slice()
+            else {
                 return None;
             };
             Some(Point {
                 at_ms,
-                count,
-                sum,
-                min,
-                max,
+                count: *count,
+                sum: *sum,
+                min: *min,
+                max: *max,
+                percentiles: percentiles.to_vec(),
             })
         });
         Points::Complete(points.collect())
@@ -272,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_call_asks_for_as_many_series_as_its_queries_hold_each_with_its_own_id() {
-        let queries = queries(&series(SERIES_MAX), 300);
+        let form = Form::default();
+        let queries = queries(&series(form.series_max()), &form);
         assert_eq!(queries.len(), QUERIES_MAX);
         let ids: std::collections::BTreeSet<_> =
             queries.iter().filter_map(MetricDataQuery::id).collect();
@@ -283,8 +344,46 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_asked_beside_the_four_and_one_that_is_not_there_leaves_the_point() {
+        let form = Form {
+            period_seconds: 60,
+            percentiles: vec!["p95".to_owned(), "p99.9".to_owned()],
+        };
+        assert_eq!((form.queries(), form.series_max()), (6, 83));
+        let queries = queries(&series(1), &form);
+        let asked: Vec<_> = queries
+            .iter()
+            .filter_map(|query| query.metric_stat()?.stat())
+            .collect();
+        assert_eq!(
+            asked,
+            ["SampleCount", "Sum", "Minimum", "Maximum", "p95", "p99.9"]
+        );
+        assert!(queries.iter().all(|query| {
+            query
+                .metric_stat()
+                .is_some_and(|stat| stat.period() == Some(60))
+        }));
+        let mut gathered = [Gathered::of(&form)];
+        for which in 0..5 {
+            let id = format!("s0x{which}");
+            take(
+                &result(&id, StatusCode::Complete, &[(60_000, f64::from(which))]),
+                &mut gathered,
+            );
+        }
+        let [gathered] = gathered;
+        let Points::Complete(points) = gathered.points() else {
+            panic!("complete");
+        };
+        assert_eq!(points.len(), 1);
+        assert_eq!(points[0].percentiles, [Some(4.0), None]);
+    }
+
+    #[test]
     fn pages_of_partial_data_are_put_together_and_a_period_without_all_four_is_none_yet() {
-        let mut gathered = [Gathered::default(), Gathered::default()];
+        let form = Form::default();
+        let mut gathered = [Gathered::of(&form), Gathered::of(&form)];
         for which in 0..STATISTICS.len() {
             let id = format!("s0x{which}");
             // Newest first, as CloudWatch sends them, over two pages.
@@ -322,7 +421,8 @@ mod tests {
 
     #[test]
     fn no_data_a_refusal_and_a_fault_are_three_things() {
-        let mut gathered: Vec<_> = (0..3).map(|_| Gathered::default()).collect();
+        let form = Form::default();
+        let mut gathered: Vec<_> = (0..3).map(|_| Gathered::of(&form)).collect();
         take(&result("s0x0", StatusCode::Complete, &[]), &mut gathered);
         let told = MessageData::builder()
             .code("Denied")

@@ -33,7 +33,7 @@ pub use costs::CostRow;
 use credentials::{Book, Lease};
 pub use error::CallError;
 pub use inventory::{Page, Wanted, action};
-pub use metrics::{Point, Points, SERIES_MAX, Series};
+pub use metrics::{Form, Point, Points, Series};
 pub use organization::{Member, Organization};
 use pool::Shelf;
 use tally::Meter;

@@ -12,7 +12,7 @@ use super::metrics::namespaces;
 use super::money::PAGE_MICRO_USD;
 use super::{SWEEPS_MAX, blocking};
 use crate::adapters::aws::{
-    Aws, CallError, Caller, Points, Purpose, Series, Tally, Wanted, action,
+    Aws, CallError, Caller, Form, Points, Purpose, Series, Tally, Wanted, action,
 };
 use crate::config::{Config, Metrics};
 use crate::model::{ItemKind, Timestamp};
@@ -189,11 +189,13 @@ async fn point(
         name: "CPUUtilization".to_owned(),
         dimensions: Vec::new(),
     };
-    let period_ms = i64::from(settings.period_seconds) * 1_000;
-    let to = now.ms() - now.ms().rem_euclid(period_ms);
-    let period = settings.period_seconds as i32;
-    let span = (to - period_ms, to);
-    let points = aws.points(&target.place, &[series], period, span).await?;
+    let form = Form {
+        period_seconds: settings.period_seconds,
+        percentiles: Vec::new(),
+    };
+    let to = now.ms() - now.ms().rem_euclid(form.period_ms());
+    let span = (to - form.period_ms(), to);
+    let points = aws.points(&target.place, &[series], &form, span).await?;
     match points.into_iter().next() {
         Some(Points::Forbidden(why)) => Err(CallError::Refused(why)),
         Some(Points::Failed(why)) => Err(CallError::Failed(why)),

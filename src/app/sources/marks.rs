@@ -4,9 +4,11 @@
 //! The last periods are asked for again, since they still change; what did not change is not told
 //! again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::adapters::aws::{Point, SERIES_MAX, Series};
+use crate::adapters::aws::{Form, Point, Series};
 
 /// Periods before the last one taken that are asked for again.
 const OVERLAP: i64 = 3;
@@ -24,10 +26,11 @@ struct Mark {
     series: Option<Series>,
 }
 
-/// Series of one call.
+/// Series of one call, all asked for in one form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Group {
     marks: Vec<Mark>,
+    form: Form,
 }
 
 fn hash(bytes: &[u8]) -> u64 {
@@ -48,40 +51,61 @@ fn key(series: &Series) -> u64 {
 
 fn content(point: &Point) -> u64 {
     let words = [point.count, point.sum, point.min, point.max].map(f64::to_be_bytes);
-    hash(&words.concat())
+    let mut bytes = words.concat();
+    for percentile in &point.percentiles {
+        // What is not there is not zero; no percentile is this.
+        bytes.extend(percentile.unwrap_or(f64::NEG_INFINITY).to_be_bytes());
+    }
+    hash(&bytes)
 }
 
-/// Puts what was discovered into the groups: known series keep their marks, new ones begin at
-/// `since_ms`, those that are no longer there are forgotten.
-pub(super) fn settle(groups: &mut Vec<Group>, found: Vec<Series>, since_ms: i64) {
-    let mut found: std::collections::BTreeMap<u64, Series> = found
+/// Puts what was discovered into the groups: known series keep their marks, also where they are asked
+/// for in another form now, new ones begin at `since_ms`, those that are no longer there are
+/// forgotten.
+pub(super) fn settle(groups: &mut Vec<Group>, found: Vec<(Series, Form)>, since_ms: i64) {
+    let mut found: BTreeMap<u64, (Series, Form)> = found
         .into_iter()
-        .map(|series| (key(&series), series))
+        .map(|(series, form)| (key(&series), (series, form)))
         .collect();
+    let mut taken_upto = BTreeMap::new();
     for group in groups.iter_mut() {
         for mark in &mut group.marks {
-            mark.series = found.remove(&mark.key);
+            mark.series = match found.get(&mark.key) {
+                Some((_, form)) if *form == group.form => {
+                    found.remove(&mark.key).map(|(series, _)| series)
+                }
+                _ => None,
+            };
+            if mark.series.is_none() {
+                taken_upto.insert(mark.key, mark.upto);
+            }
         }
         group.marks.retain(|mark| mark.series.is_some());
     }
-    for (key, series) in found {
+    for (key, (series, form)) in found {
         let mark = Mark {
             key,
-            upto: since_ms,
+            upto: taken_upto.get(&key).copied().unwrap_or(since_ms),
             tail: Vec::new(),
             series: Some(series),
         };
-        match groups
-            .iter_mut()
-            .find(|group| group.marks.len() < SERIES_MAX)
-        {
+        let room = |group: &&mut Group| group.form == form && group.marks.len() < form.series_max();
+        match groups.iter_mut().find(room) {
             Some(group) => group.marks.push(mark),
-            None => groups.push(Group { marks: vec![mark] }),
+            None => groups.push(Group {
+                marks: vec![mark],
+                form,
+            }),
         }
     }
 }
 
 impl Group {
+    /// How its series are asked for.
+    pub(super) fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// How many series it holds.
     pub(super) fn len(&self) -> usize {
         self.marks.len()
@@ -96,12 +120,8 @@ impl Group {
     }
 
     /// Where to ask from so that nothing is missed, not before `oldest_ms`.
-    pub(super) fn from(
-        &self,
-        positions: &[(usize, Series)],
-        period_ms: i64,
-        oldest_ms: i64,
-    ) -> i64 {
+    pub(super) fn from(&self, positions: &[(usize, Series)], oldest_ms: i64) -> i64 {
+        let period_ms = self.form.period_ms();
         let marks = positions.iter().filter_map(|(at, _)| self.marks.get(*at));
         let earliest = marks.map(|mark| mark.upto).min().unwrap_or(oldest_ms);
         let from = (earliest - OVERLAP * period_ms).max(oldest_ms);
@@ -109,13 +129,8 @@ impl Group {
     }
 
     /// Takes the points of a series up to but not at `to_ms`; those to be told, oldest first.
-    pub(super) fn take(
-        &mut self,
-        at: usize,
-        points: &[Point],
-        period_ms: i64,
-        to_ms: i64,
-    ) -> Vec<Point> {
+    pub(super) fn take(&mut self, at: usize, points: &[Point], to_ms: i64) -> Vec<Point> {
+        let period_ms = self.form.period_ms();
         let Some(mark) = self.marks.get_mut(at) else {
             return Vec::new();
         };
@@ -123,7 +138,11 @@ impl Group {
         let fresh = |point: &Point| {
             point.at_ms >= begins && !mark.tail.contains(&(point.at_ms, content(point)))
         };
-        let told: Vec<Point> = points.iter().copied().filter(fresh).collect();
+        let told: Vec<Point> = points
+            .iter()
+            .filter(|point| fresh(point))
+            .cloned()
+            .collect();
         let keep = to_ms - OVERLAP * period_ms;
         let late = points.iter().filter(|point| point.at_ms >= keep);
         mark.tail = late.map(|point| (point.at_ms, content(point))).collect();
@@ -146,6 +165,11 @@ mod tests {
         }
     }
 
+    fn plain(ids: impl IntoIterator<Item = usize>) -> Vec<(Series, Form)> {
+        let each = ids.into_iter().map(series);
+        each.map(|series| (series, Form::default())).collect()
+    }
+
     fn point(period: i64, sum: f64) -> Point {
         Point {
             at_ms: period * PERIOD,
@@ -153,6 +177,7 @@ mod tests {
             sum,
             min: sum,
             max: sum,
+            percentiles: Vec::new(),
         }
     }
 
@@ -164,9 +189,9 @@ mod tests {
     #[test]
     fn a_point_is_told_once_and_again_only_when_it_changed() {
         let mut groups = Vec::new();
-        settle(&mut groups, vec![series(1)], 0);
+        settle(&mut groups, plain([1]), 0);
         let told = |groups: &mut Vec<Group>, to: i64, points: Vec<Point>| {
-            let told = groups[0].take(0, &points, PERIOD, to * PERIOD);
+            let told = groups[0].take(0, &points, to * PERIOD);
             told.iter()
                 .map(|point| (point.at_ms / PERIOD, point.sum as i64))
                 .collect::<Vec<_>>()
@@ -174,35 +199,74 @@ mod tests {
         let first = vec![point(8, 1.0), point(9, 1.0)];
         assert_eq!(told(&mut groups, 10, first), [(8, 1), (9, 1)]);
         let mut groups = restarted(&groups);
-        settle(&mut groups, vec![series(1)], 0);
-        assert_eq!(groups[0].from(&[(0, series(1))], PERIOD, 0), 7 * PERIOD);
+        settle(&mut groups, plain([1]), 0);
+        assert_eq!(groups[0].from(&[(0, series(1))], 0), 7 * PERIOD);
         let second = vec![point(8, 1.0), point(9, 2.0), point(10, 5.0)];
         assert_eq!(told(&mut groups, 11, second), [(9, 2), (10, 5)]);
         // An outage: everything since is still asked for.
-        assert_eq!(groups[0].from(&[(0, series(1))], PERIOD, 0), 8 * PERIOD);
+        assert_eq!(groups[0].from(&[(0, series(1))], 0), 8 * PERIOD);
         // No data moves the mark all the same, and tells nothing.
         assert_eq!(told(&mut groups, 20, vec![]), []);
-        assert_eq!(groups[0].from(&[(0, series(1))], PERIOD, 0), 17 * PERIOD);
+        assert_eq!(groups[0].from(&[(0, series(1))], 0), 17 * PERIOD);
     }
 
     #[test]
     fn new_series_are_filled_in_from_the_past_without_telling_the_others_again() {
         let mut groups = Vec::new();
-        settle(&mut groups, vec![series(1)], 0);
-        groups[0].take(0, &[point(8, 1.0)], PERIOD, 10 * PERIOD);
-        settle(&mut groups, vec![series(1), series(2)], 2 * PERIOD);
+        settle(&mut groups, plain([1]), 0);
+        groups[0].take(0, &[point(8, 1.0)], 10 * PERIOD);
+        settle(&mut groups, plain([1, 2]), 2 * PERIOD);
         let all = groups[0].series(|_| true);
         assert_eq!(all.len(), 2);
-        let from = groups[0].from(&all, PERIOD, 2 * PERIOD);
+        let from = groups[0].from(&all, 2 * PERIOD);
         assert_eq!(from, 2 * PERIOD);
         let past = vec![point(3, 1.0), point(8, 1.0)];
-        assert_eq!(groups[0].take(0, &past, PERIOD, 11 * PERIOD), []);
-        assert_eq!(groups[0].take(1, &past, PERIOD, 11 * PERIOD), past);
-        settle(&mut groups, vec![series(2)], 0);
+        assert_eq!(groups[0].take(0, &past, 11 * PERIOD), []);
+        assert_eq!(groups[0].take(1, &past, 11 * PERIOD), past);
+        settle(&mut groups, plain([2]), 0);
         assert_eq!(groups[0].len(), 1);
-        let many = (0..=SERIES_MAX).map(series).collect();
-        settle(&mut groups, many, 0);
-        assert_eq!(groups.iter().map(Group::len).sum::<usize>(), SERIES_MAX + 1);
-        assert!(groups.iter().all(|group| group.len() <= SERIES_MAX));
+        let most = Form::default().series_max();
+        settle(&mut groups, plain(0..=most), 0);
+        assert_eq!(groups.iter().map(Group::len).sum::<usize>(), most + 1);
+        assert!(groups.iter().all(|group| group.len() <= most));
+    }
+
+    #[test]
+    fn a_series_asked_for_in_another_form_goes_on_where_it_was_in_a_call_of_its_own() {
+        let mut groups = Vec::new();
+        settle(&mut groups, plain([1, 2]), 0);
+        groups[0].take(0, &[], 10 * PERIOD);
+        groups[0].take(1, &[], 10 * PERIOD);
+        let finer = Form {
+            period_seconds: 60,
+            percentiles: vec!["p99".to_owned()],
+        };
+        settle(
+            &mut groups,
+            vec![(series(1), Form::default()), (series(2), finer.clone())],
+            0,
+        );
+        assert_eq!(groups.iter().map(Group::len).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(
+            (groups[0].form(), groups[1].form()),
+            (&Form::default(), &finer)
+        );
+        assert_eq!(
+            groups[1].from(&[(0, series(2))], 0),
+            10 * PERIOD - 3 * 60_000
+        );
+        let with = |share: f64| Point {
+            at_ms: 10 * PERIOD,
+            percentiles: vec![Some(share)],
+            ..point(10, 1.0)
+        };
+        let to = 10 * PERIOD + 60_000;
+        assert_eq!(groups[1].take(0, &[with(2.0)], to).len(), 1);
+        assert_eq!(groups[1].take(0, &[with(2.0)], to).len(), 0);
+        assert_eq!(
+            groups[1].take(0, &[with(3.0)], to).len(),
+            1,
+            "the percentile was restated"
+        );
     }
 }

@@ -9,8 +9,8 @@ use super::marks::{Group, settle};
 use super::money::{self, Purse};
 use super::units::tell;
 use super::{Fault, Shared, Target};
-use crate::adapters::aws::{Aws, CallError, Place, Points, Series};
-use crate::config::Metrics as Settings;
+use crate::adapters::aws::{Aws, CallError, Form, Place, Points, Series};
+use crate::config::{Metrics as Settings, fits, retention_hours};
 use crate::model::{Statistics, Topic};
 use crate::ports::Clock as _;
 use crate::rules::RULES;
@@ -21,8 +21,9 @@ use crate::telemetry::Signal;
 const SERIES_TOTAL_MAX: usize = 50_000;
 /// Most pages of the list of one namespace.
 const PAGES_MAX: usize = 1_000;
-/// Statistics asked of a series; CloudWatch counts each as a metric requested.
-pub(super) const QUERIES_A_SERIES: u64 = 4;
+/// Metrics that CloudWatch writes by the minute whatever an instance's monitoring, and that rules
+/// count minutes of (RES-STATE-2 and -3 of the catalogue).
+const BY_THE_MINUTE: &str = "StatusCheckFailed";
 /// Dimensions that name a resource which rules judge.
 const RESOURCES: [&str; 5] = [
     "InstanceId",
@@ -59,10 +60,8 @@ pub(super) fn usefulness(namespace: &str, name: &str) -> usize {
 /// Namespaces and metrics that are wanted: those named, else those that rules ask for.
 fn wanted(settings: &Settings, namespace: &str, name: &str) -> bool {
     let named = |list: &[String]| {
-        list.iter().any(|pattern| match pattern.split_once(':') {
-            Some((space, metric)) => space == namespace && metric == name,
-            None => pattern == namespace,
-        })
+        let mut list = list.iter();
+        list.any(|pattern| fits(pattern, namespace, name))
     };
     let included = if settings.include.is_empty() {
         usefulness(namespace, name) > 0
@@ -70,6 +69,24 @@ fn wanted(settings: &Settings, namespace: &str, name: &str) -> bool {
         named(&settings.include)
     };
     included && !named(&settings.exclude)
+}
+
+/// How the points of a metric are asked for.
+fn form(settings: &Settings, namespace: &str, name: &str) -> Form {
+    let mut own = settings.by_metric.iter();
+    let own = own.find(|own| fits(&own.metric, namespace, name));
+    let minutes = namespace == "AWS/EC2" && name.starts_with(BY_THE_MINUTE);
+    let period = if minutes { 60 } else { settings.period_seconds };
+    Form {
+        period_seconds: own.and_then(|own| own.period_seconds).unwrap_or(period),
+        percentiles: own.map(|own| own.percentiles.clone()).unwrap_or_default(),
+    }
+}
+
+/// Milliseconds that are filled in of a metric asked for in this form: no more than is kept of it.
+fn back_fill_ms(settings: &Settings, form: &Form) -> i64 {
+    let kept = retention_hours(form.period_seconds).unwrap_or(settings.back_fill_hours);
+    i64::from(settings.back_fill_hours.min(kept)) * 3_600_000
 }
 
 /// The namespaces in which something may be wanted.
@@ -84,12 +101,13 @@ pub(super) fn namespaces(settings: &Settings) -> BTreeSet<String> {
         .collect()
 }
 
-/// The series of a place that are wanted, and how many calls listing them took.
+/// The series of a place that are wanted and how each is asked for, and how many calls listing them
+/// took.
 pub(super) async fn discover(
     aws: &Aws,
     place: &Place,
     settings: &Settings,
-) -> Result<(Vec<Series>, u64), CallError> {
+) -> Result<(Vec<(Series, Form)>, u64), CallError> {
     let (mut found, mut calls) = (Vec::new(), 0);
     let of_resource = |series: &Series| {
         let mut names = series.dimensions.iter().map(|(name, _)| name.as_str());
@@ -113,12 +131,18 @@ pub(super) async fn discover(
     found.sort();
     found.dedup();
     found.truncate(SERIES_TOTAL_MAX);
-    Ok((found, calls))
+    let form = |series: &Series| form(settings, &series.namespace, &series.name);
+    let found = found.into_iter().map(|series| {
+        let form = form(&series);
+        (series, form)
+    });
+    Ok((found.collect(), calls))
 }
 
-/// The positions, group by group, of the `count` most useful series; of equally useful ones those
-/// that were there first, so that every round asks for the same ones.
-fn chosen(groups: &[Group], count: usize) -> Vec<BTreeSet<usize>> {
+/// The positions, group by group, of the most useful series that together take no more than
+/// `queries`; of equally useful ones those that were there first, so that every round asks for the
+/// same ones.
+fn chosen(groups: &[Group], mut queries: usize) -> Vec<BTreeSet<usize>> {
     let mut ranked = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         for (at, series) in group.series(|_| true) {
@@ -128,7 +152,11 @@ fn chosen(groups: &[Group], count: usize) -> Vec<BTreeSet<usize>> {
     }
     ranked.sort_unstable();
     let mut chosen = vec![BTreeSet::new(); groups.len()];
-    for (_, number, at) in ranked.into_iter().take(count) {
+    for (_, number, at) in ranked {
+        let Some(left) = queries.checked_sub(groups[number].form().queries()) else {
+            break;
+        };
+        queries = left;
         chosen[number].insert(at);
     }
     chosen
@@ -160,7 +188,8 @@ impl Metrics {
             return Ok(());
         }
         let (found, _) = discover(&shared.aws, &target.place, settings).await?;
-        let since = shared.now().ms() - i64::from(settings.back_fill_hours) * 3_600_000;
+        let hours = settings.back_fill_hours;
+        let since = shared.now().ms() - i64::from(hours) * 3_600_000;
         settle(&mut self.groups, found, since);
         self.look_due = now + shared.config.sources.discovery_interval_ms;
         Ok(())
@@ -176,11 +205,13 @@ impl Metrics {
     ) -> Result<Taken, Fault> {
         self.look(shared, target, settings).await?;
         let total: usize = self.groups.iter().map(Group::len).sum();
+        let queries = |group: &Group| group.len() * group.form().queries();
+        let queries: usize = self.groups.iter().map(queries).sum();
         let affordable = purse.affordable(
             shared.now(),
-            total as u64,
+            queries as u64,
             settings.interval_ms,
-            money::METRIC_MICRO_USD * QUERIES_A_SERIES,
+            money::METRIC_MICRO_USD,
         );
         let chosen = chosen(&self.groups, affordable as usize);
         let mut taken = Taken {
@@ -215,19 +246,17 @@ impl Metrics {
         if asked.is_empty() {
             return Ok(());
         }
-        let period_ms = i64::from(settings.period_seconds) * 1_000;
+        let form = group.form().clone();
         let now = shared.now().ms();
-        let to = now - now.rem_euclid(period_ms);
-        let oldest = now - i64::from(settings.back_fill_hours) * 3_600_000;
-        let from = group.from(&asked, period_ms, oldest);
+        let to = now - now.rem_euclid(form.period_ms());
+        let from = group.from(&asked, now - back_fill_ms(settings, &form));
         let series: Vec<Series> = asked.iter().map(|(_, series)| series.clone()).collect();
         let place = &target.place;
-        let period = settings.period_seconds as i32;
-        let answers = shared.aws.points(place, &series, period, (from, to)).await;
+        let answers = shared.aws.points(place, &series, &form, (from, to)).await;
         // Asked is paid for, answered or not.
         purse.spend(
             shared.now(),
-            series.len() as u64 * QUERIES_A_SERIES * money::METRIC_MICRO_USD,
+            (series.len() * form.queries()) as u64 * money::METRIC_MICRO_USD,
         );
         taken.asked += series.len() as u64;
         let (mut records, whose) = (Vec::new(), (target.account.as_str(), place.region.as_str()));
@@ -245,7 +274,7 @@ impl Metrics {
                     continue;
                 }
             };
-            for point in group.take(at, &points, period_ms, to) {
+            for point in group.take(at, &points, to) {
                 let value = Statistics {
                     count: point.count,
                     sum: point.sum,
@@ -253,7 +282,12 @@ impl Metrics {
                     max: point.max,
                 };
                 let metric = (series.namespace.as_str(), series.name.as_str());
-                let payload = metric_record(whose, metric, &series.dimensions, point.at_ms, &value);
+                let shares = form.percentiles.iter().zip(&point.percentiles);
+                let shares: Vec<(&str, f64)> = shares
+                    .filter_map(|(name, share)| Some((name.as_str(), (*share)?)))
+                    .collect();
+                let at = point.at_ms;
+                let payload = metric_record(whose, metric, &series.dimensions, at, &value, &shares);
                 records.push(shared.outgoing(Topic::AwsMetrics, whose.0, whose.0, payload));
             }
         }
@@ -331,18 +365,20 @@ pub(super) async fn round(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ByMetric;
 
-    fn series(name: &str, count: usize) -> Vec<Series> {
+    fn series(name: &str, count: usize) -> Vec<(Series, Form)> {
         let one = |number: usize| Series {
             namespace: "AWS/EC2".to_owned(),
             name: name.to_owned(),
             dimensions: vec![("InstanceId".to_owned(), format!("i-{number}"))],
         };
-        (0..count).map(one).collect()
+        let each = (0..count).map(one);
+        each.map(|series| (series, Form::default())).collect()
     }
 
     fn picked(groups: &[Group], count: usize) -> Vec<String> {
-        let chosen = chosen(groups, count);
+        let chosen = chosen(groups, count * Form::default().queries());
         let each = groups.iter().zip(&chosen);
         let series = each.flat_map(|(group, chosen)| group.series(|at| chosen.contains(&at)));
         series.map(|(_, series)| series.name).collect()
@@ -366,6 +402,40 @@ mod tests {
         assert_eq!(useful.count(), 5);
         assert_eq!(chosen(&groups, 205), chosen(&groups, 205));
         assert_eq!(picked(&groups, 1_000).len(), 305);
+    }
+
+    #[test]
+    fn a_metric_has_the_form_that_is_configured_for_it_and_status_checks_count_minutes() {
+        let mut settings = Settings::default();
+        let of = |settings: &Settings, name: &str| {
+            let form = form(settings, "AWS/EC2", name);
+            (form.period_seconds, form.percentiles.len())
+        };
+        assert_eq!(of(&settings, "CPUUtilization"), (300, 0));
+        assert_eq!(of(&settings, "StatusCheckFailed_System"), (60, 0));
+        let own = |metric: &str, period, percentiles: &[&str]| ByMetric {
+            metric: metric.to_owned(),
+            period_seconds: period,
+            percentiles: percentiles.iter().map(ToString::to_string).collect(),
+        };
+        settings.by_metric = vec![
+            own("AWS/EC2:CPUUtilization", None, &["p99"]),
+            own("AWS/EC2", Some(3_600), &[]),
+        ];
+        assert_eq!(of(&settings, "CPUUtilization"), (300, 1));
+        assert_eq!(of(&settings, "StatusCheckFailed_System"), (3_600, 0));
+        // A dearer series has room for fewer beside it.
+        let dear = form(&settings, "AWS/EC2", "CPUUtilization");
+        let mut groups = Vec::new();
+        let all = series("DiskReadOps", 10).into_iter();
+        let dearer = series("CPUUtilization", 2).into_iter();
+        let dearer = dearer.map(|(series, _)| (series, dear.clone()));
+        settle(&mut groups, all.chain(dearer).collect(), 0);
+        let chosen: usize = chosen(&groups, 19).iter().map(BTreeSet::len).sum();
+        assert_eq!(chosen, 2 + (19 - 2 * 5) / 4);
+        settings.back_fill_hours = 20 * 24;
+        let minute = form(&Settings::default(), "AWS/EC2", "StatusCheckFailed");
+        assert_eq!(back_fill_ms(&settings, &minute), 15 * 24 * 3_600_000);
     }
 
     #[test]

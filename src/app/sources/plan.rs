@@ -1,18 +1,18 @@
 //! What pulling would take a month, before it starts: what there is to ask for is counted with calls
 //! that cost nothing, the rest is arithmetic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::accounts::{self, Target};
-use super::metrics::{QUERIES_A_SERIES, discover};
+use super::metrics::discover;
 use super::money::{METRIC_MICRO_USD, PAGE_MICRO_USD, UPDATE_MICRO_USD};
 use super::sweep::PAGES_MAX;
 use super::{SWEEPS_MAX, blocking};
-use crate::adapters::aws::{Aws, CallError, SERIES_MAX, Tally, Wanted};
+use crate::adapters::aws::{Aws, CallError, Form, Series, Tally, Wanted};
 use crate::config::Config;
 use crate::model::ItemKind;
 
@@ -77,6 +77,10 @@ struct Count {
     /// Calls of one look for series.
     look: u64,
     series: u64,
+    /// Metrics requested, as CloudWatch counts them, when each series is asked for once.
+    queries: u64,
+    /// Calls that takes.
+    groups: u64,
     errors: Vec<String>,
 }
 
@@ -139,11 +143,29 @@ async fn count(aws: &Aws, config: &Config, target: &Target) -> Count {
     }
     if let Some(settings) = &config.sources.metrics {
         match discover(aws, &target.place, settings).await {
-            Ok((series, calls)) => (count.series, count.look) = (series.len() as u64, calls),
+            Ok((series, calls)) => {
+                count.look = calls;
+                count.asked(&series);
+            }
             Err(error) => count.errors.push(error.to_string()),
         }
     }
     count
+}
+
+impl Count {
+    /// Reckons what asking for these once takes.
+    fn asked(&mut self, found: &[(Series, Form)]) {
+        let mut alike: HashMap<&Form, usize> = HashMap::new();
+        for (_, form) in found {
+            *alike.entry(form).or_default() += 1;
+        }
+        self.series = found.len() as u64;
+        for (form, series) in alike {
+            self.queries += (series * form.queries()) as u64;
+            self.groups += series.div_ceil(form.series_max()) as u64;
+        }
+    }
 }
 
 async fn pages(
@@ -206,15 +228,18 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     let series = sum(|count| count.series);
     let mut paid_for = 0;
     if let Some(metrics) = &sources.metrics {
-        let each = rounds(metrics.interval_ms) * QUERIES_A_SERIES * METRIC_MICRO_USD;
-        paid_for = series.min(left / each.max(1));
+        let each = rounds(metrics.interval_ms) * METRIC_MICRO_USD;
+        let queries = sum(|count| count.queries);
+        let affordable = queries.min(left / each.max(1));
+        // Which are left out shows when they are asked for; here they all cost alike.
+        paid_for = (series * affordable).checked_div(queries).unwrap_or(0);
+        let spent = (queries * paid_for).checked_div(series).unwrap_or(0);
         let looks = sum(|count| count.look) * rounds(sources.discovery_interval_ms);
         // Each region has its own calls; those that are thinned are not known by region.
-        let groups = sum(|count| count.series.div_ceil(SERIES_MAX as u64));
-        let groups = groups.min(paid_for);
+        let groups = sum(|count| count.groups).min(paid_for);
         let calls = looks + groups * rounds(metrics.interval_ms);
-        add("metrics", calls, paid_for * each);
-        planned.polling_micro_usd = series * each;
+        add("metrics", calls, spent * each);
+        planned.polling_micro_usd = queries * each;
         planned.stream_micro_usd = series * UPDATES_A_MONTH * UPDATE_MICRO_USD;
     }
     (planned.series, planned.series_paid_for) = (series, paid_for);
@@ -252,6 +277,8 @@ mod tests {
             sweep: 14,
             look: 4,
             series,
+            queries: series * 4,
+            groups: series.div_ceil(125),
             errors: Vec::new(),
         };
         (target, count)
