@@ -25,10 +25,10 @@ pub struct Http {
 
 /// The HTTP API over TLS.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// Address and port to listen on; port 0 takes a free one.
-    #[serde(deserialize_with = "socket_address", default = "tls_address")]
+    #[serde(deserialize_with = "socket_address")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// PEM file with the certificate and those between it and its authority; read again when it
@@ -38,8 +38,14 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-fn tls_address() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 8_443))
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8_443)),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        }
+    }
 }
 
 /// What is pushed over HTTP.
@@ -73,6 +79,18 @@ impl Config {
                 "build it with the default features, or put a TLS proxy in front",
             ));
         }
+        for (path, file) in [
+            ("http.tls.certificate", &tls.certificate),
+            ("http.tls.key", &tls.key),
+        ] {
+            if file.as_os_str().is_empty() {
+                problems.push(Problem::new(
+                    path,
+                    "no file is named",
+                    "name a PEM file; certificate and key may be in one",
+                ));
+            }
+        }
         if tls.listen == self.http.listen && tls.listen.port() != 0 {
             problems.push(Problem::new(
                 "http.tls.listen",
@@ -87,5 +105,31 @@ impl Config {
                 "make one with `skyherd token NAME`",
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, load};
+
+    #[test]
+    fn an_address_over_tls_needs_files_a_token_and_a_port_of_its_own() {
+        let paths = |text: &str| -> Vec<String> {
+            let problems = load(text, &[], Config::default()).problems.into_iter();
+            problems.map(|problem| problem.path).collect()
+        };
+        let token = format!(
+            "[[auth.tokens]]\nname = 'ci'\nblake3 = '{}'\nrole = 'write'\n",
+            "0".repeat(64)
+        );
+        let files = "certificate = 'a.pem'\nkey = 'a.key'\n";
+        assert_eq!(paths(&format!("[http.tls]\n{files}{token}")), [""; 0]);
+        assert_eq!(paths(&format!("[http.tls]\n{files}")), ["auth.tokens"]);
+        assert_eq!(
+            paths(&format!("[http.tls]\n{token}")),
+            ["http.tls.certificate", "http.tls.key"],
+        );
+        let same = "[http]\nlisten = '127.0.0.1:1'\n[http.tls]\nlisten = '127.0.0.1:1'\n";
+        assert_eq!(paths(&format!("{same}{files}{token}")), ["http.tls.listen"]);
     }
 }

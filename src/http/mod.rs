@@ -252,6 +252,21 @@ pub fn router(service: Arc<dyn Service>, access: Access) -> Router {
     router
 }
 
+fn routed(shared: Shared) -> Router {
+    let mut router = Router::new();
+    for endpoint in endpoints() {
+        router = router.route(endpoint.path, endpoint.handler);
+    }
+    router
+        .fallback(|| async { Problem::NOT_FOUND.into_response() })
+        .method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(shared.clone(), admit))
+        .merge(console::routes())
+        .layer(from_fn_with_state(shared.clone(), observe))
+        .with_state(shared)
+}
+
 /// The API at several addresses, each with rules of its own; what bounds it bounds all of them
 /// together.
 pub fn routers<const N: usize>(service: Arc<dyn Service>, access: [Access; N]) -> [Router; N] {
@@ -269,21 +284,6 @@ pub fn routers<const N: usize>(service: Arc<dyn Service>, access: [Access; N]) -
             remembered: Arc::clone(&remembered),
         })
     })
-}
-
-fn routed(shared: Shared) -> Router {
-    let mut router = Router::new();
-    for endpoint in endpoints() {
-        router = router.route(endpoint.path, endpoint.handler);
-    }
-    router
-        .fallback(|| async { Problem::NOT_FOUND.into_response() })
-        .method_not_allowed_fallback(|| async { Problem::METHOD.into_response() })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(shared.clone(), admit))
-        .merge(console::routes())
-        .layer(from_fn_with_state(shared.clone(), observe))
-        .with_state(shared)
 }
 
 /// Refuses who may not, and what takes too long.

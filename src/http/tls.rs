@@ -107,11 +107,9 @@ fn held(certificate: &Path, key: &Path) -> Result<Held, TlsError> {
     let bytes = |file: &Path| std::fs::read(file).map_err(|error| wrong(file, error.to_string()));
     let (chain_pem, key_pem) = (bytes(certificate)?, bytes(key)?);
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain_pem).collect();
-    let chain = chain.map_err(|error| wrong(certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(wrong(certificate, "it holds no PEM certificate".into()));
-    }
     // Never the parser's own words: they may quote the key.
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| wrong(certificate, "it holds no PEM certificate".into()))?;
     let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| {
         wrong(
             key,

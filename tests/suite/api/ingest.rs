@@ -365,13 +365,13 @@ fn who_may_not_deliver_is_told_so_before_sending_the_batch() {
 #[test]
 fn a_stream_s_common_attributes_say_whose_a_record_is_that_does_not_say_so() {
     let world = World::open();
-    let point = json!({
-        "metric_stream_name": "s", "namespace": "AWS/EC2", "metric_name": "CPUUtilization", "region": "eu-west-1",
-        "dimensions": { "InstanceId": "i-0abc" }, "timestamp": 60_000, "unit": "Percent",
-        "value": { "count": 1.0, "sum": 1.0, "min": 1.0, "max": 1.0 },
-    });
+    // An answer of Cost Explorer says for what, and not for whom.
+    let answer = json!({ "GroupDefinitions": [], "ResultsByTime": [{
+        "TimePeriod": { "Start": "2026-11-01", "End": "2026-11-02" }, "Estimated": false, "Groups": [],
+        "Total": { "UnblendedCost": { "Amount": "1.5", "Unit": "USD" } },
+    }] });
     let body = |id: &str| {
-        let data = STANDARD.encode(point.to_string());
+        let data = STANDARD.encode(answer.to_string());
         json!({ "requestId": id, "timestamp": 1, "records": [{ "data": data }] }).to_string()
     };
     let name = "x-amz-firehose-common-attributes";
@@ -389,10 +389,10 @@ fn a_stream_s_common_attributes_say_whose_a_record_is_that_does_not_say_so() {
     ] {
         let (status, answer) = deliver(&world, id, &[(name, attributes)], body(id).as_bytes());
         assert_eq!(status, 200, "{answer}");
-        let held = stored(&world, Topic::AwsMetrics);
+        let held = stored(&world, Topic::AwsBilling);
         let told = held.get(account).and_then(|told| told.last());
         let Ok(Decoded::Message(Message::Facts(facts))) =
-            decode(Topic::AwsMetrics, None, told.map(Vec::as_slice))
+            decode(Topic::AwsBilling, None, told.map(Vec::as_slice))
         else {
             panic!("{held:?}");
         };
