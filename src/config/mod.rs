@@ -4,6 +4,7 @@
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
 mod exemptions;
+mod files;
 mod load;
 mod problems;
 mod secret;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 pub use exemptions::Exemption;
+pub use files::{Files, bucket};
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
@@ -66,6 +68,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What is pulled from them.
     pub sources: Sources,
+    /// Folders and buckets that are watched for files.
+    pub files: Vec<Files>,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -278,6 +282,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             accounts: Vec::new(),
             sources: Sources::default(),
+            files: Vec::new(),
             exemptions: Vec::new(),
             failpoint: None,
         }
