@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
@@ -16,6 +18,9 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
 use object_store::{CredentialProvider, GetOptions, GetRange, ObjectStore as _, RetryConfig};
 
+use tokio::sync::Mutex;
+
+use super::credentials::lasts;
 use super::error::causes;
 use super::wire::Wire;
 use super::{ATTEMPT_WAIT, ATTEMPTS, Access, Api, Aws, CONNECT_WAIT, CallError, HOME_REGION};
@@ -45,9 +50,23 @@ pub struct Objects {
     bucket: String,
 }
 
-/// The chain's credentials as object_store asks for them.
+/// The chain's credentials as object_store asks for them: before every request, so they are kept.
 #[derive(Debug)]
-struct Chain(SharedCredentialsProvider);
+struct Chain {
+    provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Credentials>>,
+}
+
+impl Chain {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let mut kept = self.kept.lock().await;
+        if let Some(known) = kept.as_ref().filter(|known| lasts(known)) {
+            return Ok(known.clone());
+        }
+        let fresh = self.provider.provide_credentials().await?;
+        Ok(kept.insert(fresh).clone())
+    }
+}
 
 /// What the trait's attribute makes of an async function.
 type Given<'a> =
@@ -62,8 +81,7 @@ impl CredentialProvider for Chain {
         Self: 'a,
     {
         Box::pin(async {
-            // The chain keeps what it got until shortly before its end.
-            let given = self.0.provide_credentials().await;
+            let given = self.credentials().await;
             let given = given.map_err(|error| object_store::Error::Generic {
                 store: "S3",
                 source: causes(&error).into(),
@@ -98,7 +116,7 @@ impl Aws {
     /// [`CallError`] when there are none, or the role refuses.
     pub async fn objects(&self, access: &Access, bucket: &str) -> Result<Objects, CallError> {
         let settings = self.settings(access, None).await?;
-        let chain = settings
+        let provider = settings
             .credentials_provider()
             .ok_or_else(|| CallError::Refused("there are no credentials for S3".into()))?;
         let wire = Wire::new(Arc::clone(&self.wire), self.meter(Api::S3));
@@ -109,7 +127,10 @@ impl Aws {
         };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_credentials(Arc::new(Chain(chain)))
+            .with_credentials(Arc::new(Chain {
+                provider,
+                kept: Mutex::default(),
+            }))
             .with_retry(retry)
             .with_http_connector(wire.clone());
         let home = settings
