@@ -9,7 +9,7 @@ locals {
   events = var.endpoint != "" && var.send_events ? 1 : 0
   own    = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.this.account_id } }
   # One policy a source of facts, written from what the program calls.
-  reading = concat(["costs", "inventory", "metrics", "regions"], var.reads_organization ? ["organization"] : [])
+  reading = concat(["costs", "inventory", "metrics", "regions"], var.reads_organization ? ["organization"] : [], var.bucket != "" ? ["files"] : [])
 }
 
 # ---- pulled: what deploy/iam lists, and nothing that changes anything
@@ -40,7 +40,7 @@ resource "aws_iam_role_policy" "reading" {
   for_each = local.role == 1 ? toset(local.reading) : []
   name     = each.key
   role     = aws_iam_role.reading[0].id
-  policy   = file("${path.module}/../iam/${each.key}.json")
+  policy   = replace(file("${path.module}/../iam/${each.key}.json"), ":::BUCKET", ":::${var.bucket}")
 }
 
 # ---- pushed: metrics

@@ -30,6 +30,16 @@ variable "reads_organization" {
   default     = false
 }
 
+variable "bucket" {
+  description = "A bucket whose files the role may read (`files`), such as that of the bills. Empty for none."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^$|^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "The name of a bucket."
+  }
+}
+
 variable "endpoint" {
   description = "Where Skyherd is reached, without a path, such as https://skyherd.example.com. Empty to push nothing."
   type        = string

@@ -7,6 +7,7 @@ mod cluster;
 mod https;
 mod insight;
 mod letters;
+mod pack;
 mod pulse;
 mod replay;
 #[cfg(feature = "aws")]
@@ -37,10 +38,12 @@ pub use api::{inspect, stretch, take_apart};
 pub use backend::{Backend, open};
 #[cfg(feature = "kafka")]
 pub use cluster::kafka_options;
+pub use pack::Pack;
 pub use replay::{Outcome, Replay, ReplayOptions};
 #[cfg(feature = "aws")]
 pub use sources::{
     Live, LiveAccount, LivePermission, Plan, PlannedAccount, PlannedSource, check_live, plan,
+    read_bucket,
 };
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;

@@ -8,7 +8,7 @@ use crate::config::Config;
 pub(super) fn live(config: &Config, output: &mut Output) -> anyhow::Result<Ended> {
     let live = crate::app::check_live(config)?;
     if live.accounts.is_empty() {
-        output.line("no accounts are configured, so there is nothing to ask AWS")?;
+        output.line("no accounts or files are configured, so there is nothing to ask AWS")?;
         return Ok(Ended::Well);
     }
     for account in &live.accounts {
@@ -30,12 +30,31 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
     let name = &account.account;
     if let Some(error) = &account.error {
         output.line(&format!("{name}: {error}"))?;
-        output.line("  hint: nothing of this account is pulled, so no rule sees it; let its role trust the caller, and the caller do what deploy/iam/roles.json says")?;
+        let hint = if name.starts_with('/') {
+            "nothing of this folder is read; let the process read it"
+        } else {
+            "nothing of this account is pulled, so no rule sees it; let its role trust the caller, and the caller do what deploy/iam/roles.json says"
+        };
+        output.line(&format!("  hint: {hint}"))?;
         return Ok(());
     }
     let caller = account.caller.as_deref().unwrap_or_default();
+    // A folder has neither caller nor regions, a bucket no regions.
+    let caller = if caller.is_empty() {
+        String::new()
+    } else {
+        format!(" as {caller}")
+    };
     let regions = account.regions.join(", ");
-    output.line(&format!("{name} as {caller}, in {regions}"))?;
+    let regions = if regions.is_empty() {
+        regions
+    } else {
+        format!(", in {regions}")
+    };
+    output.line(&format!("{name}{caller}{regions}"))?;
+    if account.permissions.is_empty() {
+        return Ok(());
+    }
     let lines = account.permissions.iter().map(|permission| {
         let rules = permission.rules.join(", ");
         vec![
@@ -53,7 +72,7 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
     for permission in &account.permissions {
         let action = permission.action;
         for (region, why) in &permission.refused {
-            output.line(&format!("{action} is refused in {region}: {why}"))?;
+            output.line(&format!("{action} is refused{}: {why}", within(region)))?;
             output.line(&format!(
                 "  hint: allow it with deploy/iam/{}.json; rules lost: {}",
                 permission.policy,
@@ -65,11 +84,22 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
             ))?;
         }
         for (region, why) in &permission.unclear {
-            output.line(&format!("{action} could not be told in {region}: {why}"))?;
+            output.line(&format!(
+                "{action} could not be told{}: {why}",
+                within(region)
+            ))?;
             output.line("  hint: this is no refusal; try again")?;
         }
     }
     Ok(())
+}
+
+/// Where, unless that goes without saying.
+fn within(region: &str) -> String {
+    match region {
+        "-" => String::new(),
+        region => format!(" in {region}"),
+    }
 }
 
 fn answer(permission: &LivePermission) -> String {

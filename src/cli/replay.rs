@@ -8,11 +8,11 @@ use super::output::Output;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::{Ended, table};
-use crate::app::{Outcome, Replay, ReplayOptions};
-use crate::config::{Config, nearest};
-use crate::model::{Finding, Message, Severity, Timestamp, Topic, Undecodable, Usd};
+use crate::app::{Outcome, Pack, Replay, ReplayOptions};
+use crate::config::{Config, bucket, nearest};
+use crate::model::{Finding, Severity, Topic, Undecodable, Usd};
 use crate::sources::Decoded;
-use crate::sources::replay::{Options, RawRecord, ReplayError, Settled, Shape, Summary, read};
+use crate::sources::replay::{Options, RawRecord, Settled, Summary, read};
 
 #[derive(Args, Debug)]
 #[command(
@@ -24,13 +24,14 @@ one that its manifest does not find whole changes nothing.
 Examples:
   skyherd replay events/ billing.csv.gz
   skyherd replay --summary cur/20261101-20261201/
+  skyherd replay --summary s3://bucket/cur/report
   skyherd replay --summary events/
   skyherd replay --json --fail-on high events/ > rows.jsonl
   skyherd replay cpu.csv --account 111122223333 --namespace AWS/EC2 --name CPUUtilization \
 --dimension InstanceId=i-0abc"
 )]
 pub(super) struct ReplayArgs {
-    /// Files and folders.
+    /// Files, folders, and s3://bucket/prefix with the usual chain of credentials.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Print findings and recommendations as JSON lines.
@@ -89,24 +90,28 @@ pub(super) fn replay(
     let mut progress = Progress::new("records read", true);
     if args.summary && args.fail_on.is_none() {
         // Counting needs no agents.
-        read(&args.paths, &options, |record: RawRecord| {
+        let unread = read_all(&args.paths, &options, &mut |record| {
             let _fate = summary.take(&record);
             progress.at(summary.total.read);
-            Ok::<_, ReplayError>(())
+            Ok(())
         })?;
         drop(progress);
         output.json(&summary)?;
-        return Ok(Ended::Well);
+        return Ok(if unread.is_empty() {
+            Ended::Well
+        } else {
+            Ended::Wanting
+        });
     }
     let scratch = Scratch::new()?;
     let mut replay = Replay::open(scratch.path(), ReplayOptions::of(config))?;
     let mut pack = Pack::default();
-    read(&args.paths, &options, |record: RawRecord| {
+    let unread = read_all(&args.paths, &options, &mut |record| {
         let fate = summary.take(&record);
         progress.at(summary.total.read);
         publish(&record, &fate, &mut pack, &mut replay)
     })?;
-    pack.empty(&mut replay)?;
+    unpack(&mut pack, &mut replay)?;
     drop(progress);
     let outcome = play(replay, true)?;
     if args.summary {
@@ -125,11 +130,51 @@ pub(super) fn replay(
             "{} records read: {} decoded, {} ignored, {} dead-lettered",
             total.read, total.decoded, total.ignored, total.dead_lettered
         ))?;
+        for reason in &unread {
+            output.line(&format!("not read: {reason}"))?;
+        }
         for reason in summary.deliveries.ignored_reasons.keys() {
             output.line(&format!("{reason}; what it bills for stays as it was"))?;
         }
     }
     Ok(verdict(&outcome.findings, args.fail_on))
+}
+
+/// Reads buckets, then folders and files. Returns what of the buckets was not read, with the reason.
+fn read_all(
+    paths: &[PathBuf],
+    options: &Options,
+    each: &mut dyn FnMut(RawRecord) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<String>> {
+    let named =
+        |path: &PathBuf| Some(path.to_str()?.to_owned()).filter(|name| bucket(name).is_some());
+    let (buckets, paths): (Vec<_>, Vec<_>) = paths.iter().partition(|path| named(path).is_some());
+    let paths: Vec<PathBuf> = paths.into_iter().cloned().collect();
+    let mut unread = Vec::new();
+    for from in buckets.into_iter().filter_map(named) {
+        unread.extend(read_bucket(&from, options, each)?);
+    }
+    read(&paths, options, each)?;
+    Ok(unread)
+}
+
+#[cfg(feature = "aws")]
+fn read_bucket(
+    from: &str,
+    options: &Options,
+    each: &mut dyn FnMut(RawRecord) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<String>> {
+    let scratch = Scratch::new()?;
+    crate::app::read_bucket(from, scratch.path(), options, each)
+}
+
+#[cfg(not(feature = "aws"))]
+fn read_bucket(
+    from: &str,
+    _: &Options,
+    _: &mut dyn FnMut(RawRecord) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<String>> {
+    anyhow::bail!("{from}: this program was built without S3; build it with the default features")
 }
 
 /// Publishes a record, alone or gathered with its neighbours.
@@ -149,59 +194,18 @@ fn publish(
         {
             return Ok(());
         }
-        pack.empty(replay)?;
+        unpack(pack, replay)?;
     }
     replay.push(record.topic, record.account.as_deref(), &record.payload)?;
     Ok(())
 }
 
-/// Points of one account and time that stand next to each other, gathered into one record as a
-/// stream delivers them: the log then holds a record where the file has hundreds of lines.
-#[derive(Default)]
-struct Pack {
-    of: Option<(String, Timestamp)>,
-    payload: Vec<u8>,
-    points: usize,
-}
-
-impl Pack {
-    /// Points to a record; decoding takes 1,000.
-    const POINTS_MAX: usize = 400;
-    /// Bytes to a record; decoding takes 1 MiB.
-    const BYTES_MAX: usize = 256 * 1024;
-
-    /// Takes the record in if it is such a point.
-    fn takes(&mut self, record: &RawRecord, message: &Message) -> bool {
-        let (Shape::MetricStream, Some(account), Some(at)) =
-            (record.what, &record.account, message.at())
-        else {
-            return false;
-        };
-        let same = self
-            .of
-            .as_ref()
-            .is_none_or(|(of, when)| of == account && *when == at);
-        let room = self.points < Self::POINTS_MAX
-            && self.payload.len() + record.payload.len() <= Self::BYTES_MAX;
-        if !same || !room {
-            return false;
-        }
-        self.of.get_or_insert_with(|| (account.clone(), at));
-        self.payload.extend_from_slice(&record.payload);
-        self.payload.push(b'\n');
-        self.points += 1;
-        true
+/// Pushes what is gathered.
+fn unpack(pack: &mut Pack, replay: &mut Replay) -> anyhow::Result<()> {
+    if let Some((account, payload)) = pack.empty() {
+        replay.push(Topic::AwsMetrics, Some(&account), &payload)?;
     }
-
-    /// Pushes what is gathered.
-    fn empty(&mut self, replay: &mut Replay) -> anyhow::Result<()> {
-        if let Some((account, _)) = self.of.take() {
-            replay.push(Topic::AwsMetrics, Some(&account), &self.payload)?;
-            self.payload.clear();
-            self.points = 0;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// A JSON line says which of the two it is.

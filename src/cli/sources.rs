@@ -71,7 +71,9 @@ pub(super) fn sources(
     if args.json {
         output.json(&told)?;
     } else if rows.is_empty() {
-        output.line("nothing is pulled; name accounts in the configuration, see README.md")?;
+        output.line(
+            "nothing is pulled; name accounts or files in the configuration, see README.md",
+        )?;
     } else {
         show(&told, rows, output)?;
     }

@@ -5,6 +5,7 @@
 
 mod by_metric;
 mod exemptions;
+mod files;
 mod http;
 mod load;
 mod problems;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 pub use by_metric::ByMetric;
 pub(crate) use by_metric::fits;
 pub use exemptions::Exemption;
+pub use files::{Files, bucket};
 pub use http::{Http, Ingest, Tls};
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
@@ -72,6 +74,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What is pulled from them.
     pub sources: Sources,
+    /// Folders and buckets that are watched for files.
+    pub files: Vec<Files>,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -260,6 +264,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             accounts: Vec::new(),
             sources: Sources::default(),
+            files: Vec::new(),
             exemptions: Vec::new(),
             failpoint: None,
         }

@@ -153,11 +153,11 @@ impl Default for Sources {
     }
 }
 
-fn account_id(text: &str) -> bool {
+pub(super) fn account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn role_arn(text: &str) -> bool {
+pub(super) fn role_arn(text: &str) -> bool {
     let mut parts = text.splitn(6, ':');
     parts.next() == Some("arn")
         && parts.next().is_some_and(|part| part.starts_with("aws"))
@@ -171,7 +171,7 @@ fn role_arn(text: &str) -> bool {
 }
 
 /// `eu-west-1`, `us-gov-west-1`: lower-case words and a number.
-fn region(text: &str) -> bool {
+pub(super) fn region(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.bytes().all(plain)
         && text.split('-').count() >= 3

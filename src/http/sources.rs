@@ -14,17 +14,18 @@ use crate::model::Timestamp;
 /// One source in one account and region.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SourceRow {
-    /// The account's id; how it is reached, while its id is not known.
+    /// The account's id; how it is reached, while its id is not known; the place of files.
     pub account: String,
     /// The region; `-` where none was reached.
     pub region: String,
-    /// What is pulled: `inventory`, or `accounts` for an account that does not answer.
+    /// What is pulled: `inventory`, `metrics`, `costs`, `files`, or `accounts` for an account that
+    /// does not answer.
     pub source: String,
     /// When everything was last taken, without a gap.
     pub last_success: Option<Timestamp>,
     /// When it was last tried.
     pub last_tried: Option<Timestamp>,
-    /// Resources known.
+    /// Resources, series, or files and deliveries known.
     pub known: u64,
     /// Records published since the process began.
     pub published: u64,

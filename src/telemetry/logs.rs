@@ -102,6 +102,9 @@ pub(super) fn write(signal: &Signal<'_>, count: &AtomicU64) {
         Signal::SourceSwept { source, account, region, records, known, seconds, whole } => {
             info!(source, account, region, records, known, seconds, whole, "source swept");
         }
+        Signal::SourceProgress { source, place, records } => {
+            info!(source, place, records, "reading");
+        }
         Signal::SourceFailed { account, region, error } => {
             warn!(account, region, error, "could not be pulled; the rest goes on");
         }

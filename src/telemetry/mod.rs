@@ -322,6 +322,22 @@ pub enum Signal<'a> {
         /// Whether nothing was missing.
         whole: bool,
     },
+    /// A long file is being read.
+    SourceProgress {
+        /// Which source.
+        source: &'static str,
+        /// Where.
+        place: &'a str,
+        /// Records published by this round so far.
+        records: u64,
+    },
+    /// A round of a source that reads files ended.
+    SourceRead {
+        /// Which source.
+        source: &'static str,
+        /// Bytes read, packed as they were.
+        bytes: u64,
+    },
     /// Something could not be pulled.
     SourceFailed {
         /// Where.

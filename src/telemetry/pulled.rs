@@ -23,6 +23,9 @@ impl Metrics {
                 self.add(Id::SourceRecords, &[source], records);
             }
             Signal::SourceAge { source, seconds } => self.set(Id::SourceAge, &[source], seconds),
+            Signal::SourceRead { source, bytes } => self.add(Id::SourceBytes, &[source], bytes),
+            // Counted with the round; this one is for the log.
+            Signal::SourceProgress { .. } => {}
             // Counted with the round it made partial; this one is for the log.
             Signal::SourceFailed { .. } => {}
             _ => debug_assert!(false, "{signal:?} writes no metric"),

@@ -21,6 +21,8 @@ pub enum Purpose {
     Metrics,
     /// Daily costs.
     Costs,
+    /// Files in buckets that are watched.
+    Files,
 }
 
 /// Answers everybody; no policy can allow it or deny it.
@@ -28,13 +30,14 @@ const WHO_AM_I: &str = "sts:GetCallerIdentity";
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Roles,
         Self::Organization,
         Self::Regions,
         Self::Inventory,
         Self::Metrics,
         Self::Costs,
+        Self::Files,
     ];
 
     /// Its name, and that of its policy's file.
@@ -46,6 +49,7 @@ impl Purpose {
             Self::Inventory => "inventory",
             Self::Metrics => "metrics",
             Self::Costs => "costs",
+            Self::Files => "files",
         }
     }
 
@@ -62,18 +66,21 @@ impl Purpose {
             Self::Inventory => ItemKind::ALL.map(action).to_vec(),
             Self::Metrics => vec!["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
             Self::Costs => vec!["ce:GetCostAndUsage"],
+            Self::Files => vec!["s3:ListBucket", "s3:GetObject"],
         };
         actions.sort_unstable();
         actions
     }
 
-    /// The least IAM policy that lets it work; none of these APIs but STS knows resources.
+    /// The least IAM policy that lets it work; none of these APIs but STS and S3 knows resources.
+    /// That of files has a bucket's name to be put in.
     pub fn policy(self) -> Value {
         let name = self.as_str();
         let sid = format!("Skyherd{}{}", name[..1].to_uppercase(), &name[1..]);
         let resource = match self {
-            Self::Roles => "arn:aws:iam::*:role/skyherd-*",
-            _ => "*",
+            Self::Roles => json!("arn:aws:iam::*:role/skyherd-*"),
+            Self::Files => json!(["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]),
+            _ => json!("*"),
         };
         json!({
             "Version": "2012-10-17",

@@ -109,7 +109,8 @@ impl Book {
     }
 }
 
-fn lasts(credentials: &Credentials) -> bool {
+/// Whether they are good for a while yet.
+pub(super) fn lasts(credentials: &Credentials) -> bool {
     credentials
         .expiry()
         .is_none_or(|end| end > SystemTime::now() + REPLACE_BEFORE)

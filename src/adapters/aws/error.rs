@@ -73,7 +73,7 @@ impl CallError {
 }
 
 /// An error and what led to it, once each: outer ones often repeat the inner ones' words.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut told = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -92,7 +92,8 @@ pub(super) fn throttled(body: &[u8]) -> bool {
     THROTTLED.iter().any(|code| text.contains(code))
 }
 
-fn clip(mut text: String) -> String {
+/// No more of a text than is kept.
+pub(super) fn clip(mut text: String) -> String {
     if text.len() > MESSAGE_BYTES_MAX {
         text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX - "…".len()));
         text.push('…');

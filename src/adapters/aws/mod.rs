@@ -11,9 +11,11 @@ mod credentials;
 mod error;
 mod inventory;
 mod metrics;
+mod objects;
 mod organization;
 mod pool;
 mod tally;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use credentials::{Book, Lease};
 pub use error::CallError;
 pub use inventory::{Page, Wanted, action};
 pub use metrics::{Form, Point, Points, Series};
+pub use objects::{Object, Objects};
 pub use organization::{Member, Organization};
 use pool::Shelf;
 use tally::Meter;
@@ -97,6 +100,7 @@ pub struct Aws {
     balancing: Shelf<aws_sdk_elasticloadbalancingv2::Client>,
     cloudwatch: metrics::Clients,
     costs: costs::Clients,
+    wire: Arc<aws_smithy_http_client::Connector>,
     tally: Arc<Tally>,
 }
 
@@ -116,6 +120,7 @@ impl Aws {
             balancing: Shelf::new(CLIENTS_MAX),
             cloudwatch: metrics::clients(),
             costs: costs::clients(),
+            wire: objects::connector(),
             tally,
         }
     }

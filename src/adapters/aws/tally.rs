@@ -32,11 +32,13 @@ pub enum Api {
     CloudWatch,
     /// Cost Explorer.
     CostExplorer,
+    /// S3.
+    S3,
 }
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sts,
         Self::Ec2,
         Self::AutoScaling,
@@ -44,6 +46,7 @@ impl Api {
         Self::Organizations,
         Self::CloudWatch,
         Self::CostExplorer,
+        Self::S3,
     ];
     /// Its name in IAM actions.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +58,7 @@ impl Api {
             Self::Organizations => "organizations",
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",
+            Self::S3 => "s3",
         }
     }
 }
@@ -124,6 +128,29 @@ impl Meter {
     pub(super) fn new(api: Api, tally: Arc<Tally>) -> Self {
         Self { api, tally }
     }
+
+    fn cell(&self) -> &Cell {
+        &self.tally.apis[self.api as usize]
+    }
+
+    /// Counts a request if policies allow it; else it must not be sent.
+    pub(super) fn sent(&self, operation: &str) -> bool {
+        let allowed = listed(self.api, operation);
+        if allowed {
+            self.cell().calls.fetch_add(1, Ordering::Relaxed);
+        }
+        allowed
+    }
+
+    /// The request was put off.
+    pub(super) fn put_off(&self) {
+        self.cell().throttles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The request failed otherwise.
+    pub(super) fn failed(&self) {
+        self.cell().errors.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Intercept for Meter {
@@ -138,12 +165,10 @@ impl Intercept for Meter {
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = settings.load::<Metadata>().map_or("", Metadata::name);
-        if !listed(self.api, operation) {
+        if !self.sent(operation) {
             let api = self.api.as_str();
             return Err(format!("{api}:{operation} is in no policy, so it is not sent").into());
         }
-        let cell = &self.tally.apis[self.api as usize];
-        cell.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -153,15 +178,10 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let cell = &self.tally.apis[self.api as usize];
         match context.response() {
             Some(answer) if answer.status().is_success() => {}
-            Some(answer) if throttled(answer.body().bytes().unwrap_or_default()) => {
-                cell.throttles.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => {
-                cell.errors.fetch_add(1, Ordering::Relaxed);
-            }
+            Some(answer) if throttled(answer.body().bytes().unwrap_or_default()) => self.put_off(),
+            _ => self.failed(),
         }
         Ok(())
     }

@@ -139,6 +139,9 @@ pub fn check_live(config: &Config) -> anyhow::Result<Live> {
                 ..LiveAccount::default()
             });
         live.accounts.extend(refused);
+        for files in &config.files {
+            live.accounts.push(super::files::live(&aws, files).await);
+        }
         live
     })
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod costs;
 mod events;
+mod files;
 mod known;
 mod live;
 mod marks;
@@ -15,6 +16,7 @@ mod money;
 mod plan;
 mod status;
 mod sweep;
+mod told;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +39,7 @@ use crate::telemetry::Signal;
 
 use accounts::{Found, Target};
 use events::Named;
+pub use files::read_bucket;
 pub use live::{Live, LiveAccount, LivePermission, check_live};
 pub use plan::{Plan, PlannedAccount, PlannedSource, plan};
 pub(crate) use status::Board;
@@ -80,6 +83,8 @@ struct Shared {
     config: Config,
     clock: SystemClock,
     sweeps: tokio::sync::Semaphore,
+    /// Whether the process is to stop.
+    stop: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -154,7 +159,7 @@ fn blocking<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(runtime.block_on(future))
 }
 
-/// Starts pulling, where the configuration names an account.
+/// Starts pulling, where the configuration names an account or a place with files.
 pub(super) fn start(
     handle: &Arc<Handle>,
     config: &Config,
@@ -164,7 +169,7 @@ pub(super) fn start(
     let pulls = config.sources.inventory_interval_ms > 0
         || config.sources.metrics.is_some()
         || config.sources.costs.is_some();
-    if !wanted || !pulls {
+    if !(wanted && pulls) && config.files.is_empty() {
         return Ok(Vec::new());
     }
     let tally = Arc::clone(&handle.board.tally);
@@ -175,6 +180,7 @@ pub(super) fn start(
         config: config.clone(),
         clock: SystemClock::default(),
         sweeps: tokio::sync::Semaphore::new(SWEEPS_MAX),
+        stop: Arc::clone(stop),
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -210,6 +216,7 @@ struct Rounds {
     owned_due: u64,
     looking: Option<Task<Found>>,
     look_due: u64,
+    watches: Vec<files::Watch>,
     told: [Counts; Api::ALL.len()],
     clients: (u64, u64),
 }
@@ -217,6 +224,7 @@ struct Rounds {
 impl Rounds {
     fn new(shared: Arc<Shared>, events: Receiver<Named>) -> Self {
         Self {
+            watches: files::watches(&shared),
             shared,
             events,
             units: BTreeMap::new(),
@@ -239,6 +247,9 @@ impl Rounds {
             // Costs are the account's and not a region's: its first one asks for them.
             let first = before.replace(account) != Some(account);
             unit.start_due(&self.shared, now, first);
+        }
+        for watch in &mut self.watches {
+            watch.step(&self.shared, now, self.owned.as_ref());
         }
         self.hear();
         self.tell();
@@ -359,36 +370,6 @@ impl Rounds {
             if let Some(unit) = self.units.get(&place) {
                 unit.ask(&self.shared, &ids);
             }
-        }
-    }
-
-    /// Brings the metrics up to date.
-    fn tell(&mut self) {
-        let metrics = &self.shared.handle.metrics;
-        for api in Api::ALL {
-            let (now, before) = (self.shared.tally.of(api), &mut self.told[api as usize]);
-            if now != *before {
-                metrics.emit(&Signal::SourceCalls {
-                    api: api.as_str(),
-                    calls: now.calls - before.calls,
-                    throttles: now.throttles - before.throttles,
-                    errors: now.errors - before.errors,
-                });
-                *before = now;
-            }
-        }
-        let (kept, made) = self.shared.tally.clients();
-        let (kept_before, made_before) = std::mem::replace(&mut self.clients, (kept, made));
-        metrics.emit(&Signal::SourceClients {
-            kept: kept - kept_before,
-            made: made - made_before,
-        });
-        let at = self.shared.now();
-        for (source, oldest) in self.shared.handle.board.oldest() {
-            metrics.emit(&Signal::SourceAge {
-                source,
-                seconds: at.since(oldest) as f64 / 1_000.0,
-            });
         }
     }
 }

@@ -61,6 +61,15 @@ impl Board {
         standing.errors = errors;
     }
 
+    /// Takes note of records published while a round goes on.
+    pub(super) fn more(&self, place: &Place, published: u64) {
+        self.places
+            .lock()
+            .entry(place.clone())
+            .or_default()
+            .published += published;
+    }
+
     /// Keeps the places for which `keep` says so.
     pub(super) fn retain(&self, keep: impl Fn(&Place) -> bool) {
         self.places.lock().retain(|place, _| keep(place));

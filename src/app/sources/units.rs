@@ -14,7 +14,7 @@ use super::sweep::Sweep;
 use super::{Fault, Shared, Target};
 use crate::adapters::aws::CallError;
 use crate::model::{ItemKind, Topic};
-use crate::ports::{Clock as _, PortResult};
+use crate::ports::{Clock as _, PortResult, RecordView};
 use crate::telemetry::Signal;
 
 /// How soon a sweep that failed is tried again; one that was refused waits for its time.
@@ -44,7 +44,7 @@ pub(super) type Purses = BTreeMap<String, Arc<Mutex<Purse>>>;
 
 /// When something is done next, and whether it is being done.
 #[derive(Default)]
-struct Turn {
+pub(super) struct Turn {
     due: u64,
     running: Arc<AtomicBool>,
     failed: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ struct Turn {
 
 impl Turn {
     /// Whether it is time, and nothing is under way; then it is.
-    fn begin(&mut self, now: u64, interval: u64) -> bool {
+    pub(super) fn begin(&mut self, now: u64, interval: u64) -> bool {
         if self.failed.swap(false, Ordering::AcqRel) {
             self.due = self.due.min(now + AGAIN_MS);
         }
@@ -64,13 +64,40 @@ impl Turn {
     }
 
     /// What ends it.
-    fn ending(&self) -> impl FnOnce(bool) + use<> {
+    pub(super) fn ending(&self) -> impl FnOnce(bool) + use<> {
         let (running, failed) = (Arc::clone(&self.running), Arc::clone(&self.failed));
         move |well| {
             failed.store(!well, Ordering::Release);
             running.store(false, Ordering::Release);
         }
     }
+}
+
+/// The rows of sources that a partition of the log remembers, by key.
+pub(super) fn scan(
+    shared: &Shared,
+    partition: u32,
+    rows: &mut BTreeMap<String, Vec<u8>>,
+) -> PortResult<()> {
+    let backend = shared.backend();
+    let (mut from, end) = backend.bounds(Topic::Memory, partition)?;
+    while from < end {
+        let mut each = |record: RecordView<'_>| {
+            let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
+            let (Some(key), Some(payload)) = (key, record.payload) else {
+                return;
+            };
+            if key.starts_with(PREFIX) {
+                rows.insert(key.to_owned(), payload.to_vec());
+            }
+        };
+        let next = backend.scan(Topic::Memory, partition, from, SCAN, &mut each)?;
+        if next <= from {
+            break;
+        }
+        from = next;
+    }
+    Ok(())
 }
 
 /// Units for targets that are new to this process, with what the log remembers of them.
@@ -86,25 +113,7 @@ pub(super) fn restored(
         .map(|target| shared.partition(&target.account))
         .collect();
     for partition in partitions {
-        let (mut from, end) = shared.backend().bounds(Topic::Memory, partition)?;
-        while from < end {
-            let next =
-                shared
-                    .backend()
-                    .scan(Topic::Memory, partition, from, SCAN, &mut |record| {
-                        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
-                        let (Some(key), Some(payload)) = (key, record.payload) else {
-                            return;
-                        };
-                        if key.starts_with(PREFIX) {
-                            rows.insert(key.to_owned(), payload.to_vec());
-                        }
-                    })?;
-            if next <= from {
-                break;
-            }
-            from = next;
-        }
+        scan(shared, partition, &mut rows)?;
     }
     for target in &targets {
         let mut purse = Purse::from_rows(&rows, &target.account);

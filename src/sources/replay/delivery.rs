@@ -82,8 +82,13 @@ impl Bills {
     fn begin(hasher: &blake3::Hasher) -> Self {
         let digest = hasher.finalize();
         let head = digest.as_bytes().first_chunk().copied();
+        Self::named(u64::from_le_bytes(head.unwrap_or_default()))
+    }
+
+    /// A delivery that has its number.
+    pub(super) fn named(id: u64) -> Self {
         Self {
-            id: u64::from_le_bytes(head.unwrap_or_default()),
+            id,
             ..Self::default()
         }
     }
@@ -153,7 +158,8 @@ impl Bills {
         }
     }
 
-    fn missing(&self) -> Option<String> {
+    /// Why it is not whole.
+    pub(super) fn missing(&self) -> Option<String> {
         let missing = self.expected.difference(&self.files).next();
         self.broken
             .clone()

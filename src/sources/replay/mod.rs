@@ -10,6 +10,7 @@ mod csv;
 mod delivery;
 mod json;
 mod packed;
+mod reading;
 mod sink;
 mod stem;
 mod summary;
@@ -19,6 +20,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+pub use reading::{Probed, Reading, probe};
 pub use summary::{Counts, Summary};
 
 use delivery::Bills;

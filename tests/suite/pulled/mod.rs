@@ -1,6 +1,7 @@
 //! The sources that pull, against AWS's APIs on loopback.
 
 mod estate;
+mod files;
 mod inventory;
 mod moto;
 mod paid;

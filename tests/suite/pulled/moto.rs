@@ -142,7 +142,7 @@ pub(super) fn environment(url: &str) -> Vec<(&str, &str)> {
 pub(super) struct Asked {
     /// `DescribeVolumes`, …
     pub(super) action: String,
-    /// The whole body.
+    /// The whole body; the path where there is none.
     pub(super) body: String,
     /// How many requests of this action came before.
     pub(super) before: usize,
@@ -156,6 +156,8 @@ pub(super) enum Act {
     Slow(Duration),
     /// Closes the connection.
     Reset,
+    /// Passes the answer but for its end, then closes the connection.
+    Cut,
     /// An error in EC2's and the query protocol's own form.
     Refuse(u16, &'static str),
 }
@@ -247,9 +249,13 @@ impl Inner {
             *count += 1;
             *count - 1
         };
+        let path = head.split_whitespace().nth(1).unwrap_or_default();
         let asked = Asked {
             action,
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: match String::from_utf8_lossy(&body) {
+                empty if empty.is_empty() => path.to_owned(),
+                body => body.into_owned(),
+            },
             before,
         };
         let act = (self.rule.lock())(&asked);
@@ -265,7 +271,7 @@ impl Inner {
                     "HTTP/1.1 {status} X\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
                 )
             }
-            Act::Pass | Act::Slow(_) => {
+            Act::Pass | Act::Slow(_) | Act::Cut => {
                 if let Act::Slow(wait) = act {
                     std::thread::park_timeout(wait);
                 }
@@ -274,6 +280,9 @@ impl Inner {
                 upstream.write_all(&body)?;
                 let mut answer = Vec::new();
                 upstream.read_to_end(&mut answer)?;
+                if matches!(act, Act::Cut) {
+                    answer.truncate(answer.len() - answer.len() / 4);
+                }
                 client.write_all(&answer)
             }
         }
@@ -306,7 +315,8 @@ fn request(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     Ok((head, body))
 }
 
-/// The operation: a field of the form, the target of the JSON protocols, or the end of CBOR's path.
+/// The operation: a field of the form, the target of the JSON protocols, or the end of CBOR's path;
+/// S3 has the method and what is asked for.
 fn action(head: &str, body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let form = body
@@ -319,6 +329,11 @@ fn action(head: &str, body: &[u8]) -> String {
     });
     let path = head.split_whitespace().nth(1).unwrap_or_default();
     let operation = path.split_once("/operation/").map(|(_, name)| name);
-    let found = form.or(target).or(operation);
+    let object = head.contains("/s3/aws4_request").then(|| match path {
+        _ if !head.starts_with("GET ") => "WriteObject",
+        path if path.contains("list-type=2") => "ListObjectsV2",
+        _ => "GetObject",
+    });
+    let found = form.or(target).or(operation).or(object);
     found.unwrap_or("other").to_owned()
 }

@@ -50,8 +50,12 @@ answer = {xform_name(name): name for name in names}
         .iter()
         .filter_map(|word| names.get(word)?.as_str())
         .collect();
+    // S3 is asked through object_store, which has no name for a call; the proxy's test counts those.
     let listed: BTreeSet<&str> = called()
-        .map(|action| action.split_once(':').unwrap().1)
+        .filter_map(|action| {
+            let (service, operation) = action.split_once(':').unwrap();
+            (service != "s3").then_some(operation)
+        })
         .collect();
     assert_eq!(calls, listed);
     // The judge itself must be able to say no.

@@ -48,6 +48,11 @@ impl World {
         proc
     }
 
+    /// The data directory.
+    pub(super) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn get(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.listen);
         let (status, body) = proc::get(&url).unwrap();

@@ -1,0 +1,71 @@
+//! Whether places can be read, asked once and for real.
+
+use std::collections::BTreeMap;
+
+use super::place::access;
+use crate::adapters::aws::{Aws, CallError, Object, Purpose};
+use crate::app::sources::{LiveAccount, LivePermission};
+use crate::config::Files;
+
+/// Where no region is meant.
+const ANYWHERE: &str = "-";
+
+/// Lists a place and reads a byte of what lies there.
+pub(in crate::app::sources) async fn live(aws: &Aws, files: &Files) -> LiveAccount {
+    let mut account = LiveAccount {
+        account: files.from.clone(),
+        ..LiveAccount::default()
+    };
+    let Some((bucket, prefix)) = files.bucket() else {
+        let read = std::fs::read_dir(&files.from);
+        account.error = read.err().map(|error| error.to_string());
+        return account;
+    };
+    let access = access(files);
+    let objects = match aws.objects(&access, bucket).await {
+        Ok(objects) => objects,
+        Err(error) => {
+            account.error = Some(error.to_string());
+            return account;
+        }
+    };
+    if let Ok(caller) = aws.caller(&access).await {
+        account.caller = Some(caller.arn);
+    }
+    let mut first: Option<Object> = None;
+    let each = |object: Object| {
+        if object.size > 0 {
+            first = Some(object);
+        }
+        first.is_none()
+    };
+    let listed = objects.list(prefix, each).await;
+    account
+        .permissions
+        .push(permission("s3:ListBucket", listed));
+    if let Some(object) = first {
+        let read = objects.piece(&object, 0..1).await.map(|_| ());
+        account.permissions.push(permission("s3:GetObject", read));
+    }
+    account
+}
+
+fn permission(action: &'static str, answer: Result<(), CallError>) -> LivePermission {
+    let (mut refused, mut unclear) = (BTreeMap::new(), BTreeMap::new());
+    match answer {
+        Ok(()) => {}
+        Err(CallError::Refused(why)) => {
+            refused.insert(ANYWHERE.to_owned(), why);
+        }
+        Err(CallError::Throttled(why) | CallError::Failed(why)) => {
+            unclear.insert(ANYWHERE.to_owned(), why);
+        }
+    }
+    LivePermission {
+        action,
+        policy: Purpose::Files.as_str(),
+        refused,
+        unclear,
+        rules: Vec::new(),
+    }
+}

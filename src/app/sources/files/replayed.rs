@@ -1,0 +1,90 @@
+//! A bucket's files once, for `skyherd replay`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Trouble;
+use super::place::Place;
+use super::plan::{Entry, Times, Work};
+use super::sight::Sight;
+use super::taken::Taken;
+use crate::adapters::aws::{Aws, Tally};
+use crate::config::Files;
+use crate::sources::replay::{Options, RawRecord, Reading, ReplayError};
+
+/// Calls `each` with every record of the files below `s3://bucket/prefix`, in order of time, and
+/// returns what was not read, with the reason. Objects lie below `under` while they are read.
+///
+/// # Errors
+/// [`ReplayError`] when the bucket or one of its files cannot be read; whatever `each` returns.
+pub fn read_bucket<E: From<ReplayError>>(
+    from: &str,
+    under: &Path,
+    options: &Options,
+    mut each: impl FnMut(RawRecord) -> Result<(), E>,
+) -> Result<Vec<String>, E> {
+    let wrong = |name: &str, why: String| ReplayError {
+        path: PathBuf::from(if name.is_empty() {
+            from.to_owned()
+        } else {
+            format!("{from}: {name}")
+        }),
+        source: io::Error::other(why),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| wrong("", error.to_string()))?;
+    let files = Files {
+        from: from.to_owned(),
+        ..Files::default()
+    };
+    // Everything there is counts, and at once.
+    let times = Times {
+        now: 0,
+        horizon: i64::MIN,
+        rest: 0,
+        settle: 0,
+    };
+    let mut notes = Vec::new();
+    let planned = runtime.block_on(async {
+        let aws = Aws::new(Arc::new(Tally::default()));
+        let place = Arc::new(Place::open(&aws, under, &files).await?);
+        let listing = place.list().await?;
+        let (from, taken) = ((&*place, options), Taken::default());
+        let mut sight = Sight::default();
+        let plan = sight
+            .plan(from, &listing.entries, &taken, times, &mut notes)
+            .await;
+        Ok::<_, Trouble>((place, listing.left_out, plan))
+    });
+    let (place, left_out, plan) = planned.map_err(|trouble| wrong("", trouble.to_string()))?;
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} files beyond the newest were passed over"
+        ));
+    }
+    notes.extend(plan.waiting);
+    let read = |reading: &mut Reading,
+                entry: &Entry,
+                each: &mut dyn FnMut(RawRecord) -> Result<(), E>|
+     -> Result<(), E> {
+        let fetched = runtime.block_on(place.fetch(entry, u64::MAX));
+        let fetched = fetched.map_err(|trouble| wrong(&entry.name, trouble.to_string()))?;
+        reading.file(&fetched.path, options, each)
+    };
+    for work in plan.works {
+        match work {
+            Work::Single(entry) => read(&mut Reading::new("", 0), &entry, &mut each)?,
+            Work::Delivery(found) => {
+                let mut reading = Reading::new(&found.of, found.id);
+                for entry in &found.files {
+                    read(&mut reading, entry, &mut each)?;
+                }
+                reading.end(&mut each)?;
+            }
+        }
+    }
+    Ok(notes)
+}
