@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::subject::{check_name, resource};
+use super::subject::{check_name, named, resource};
 use super::{Decoded, facts, undecodable};
 use crate::model::{
     Account, Fact, FactBody, Item, ItemKind, Presence, Region, Timestamp, Undecodable,
@@ -45,8 +45,13 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, Undecodable> {
             raw.kind.as_str()
         )));
     };
+    // An ARN says itself where the resource is and how others call it.
+    let subject = named(id).filter(|_| id.starts_with("arn:")).map_or_else(
+        || resource(&raw.account, &raw.region, raw.kind.as_str(), id),
+        |named| named.subject(&raw.account, &raw.region),
+    );
     Ok(facts([Fact {
-        subject: resource(&raw.account, &raw.region, raw.kind.as_str(), id),
+        subject,
         at: raw.observed_at,
         dedupe: None,
         body: FactBody::Item(Box::new(Item {

@@ -26,6 +26,12 @@ pub enum Api {
     AutoScaling,
     /// Elastic Load Balancing, second form.
     LoadBalancing,
+    /// Identity and Access Management.
+    Iam,
+    /// CloudTrail.
+    CloudTrail,
+    /// Systems Manager.
+    Ssm,
     /// Organizations.
     Organizations,
     /// CloudWatch.
@@ -36,11 +42,14 @@ pub enum Api {
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Sts,
         Self::Ec2,
         Self::AutoScaling,
         Self::LoadBalancing,
+        Self::Iam,
+        Self::CloudTrail,
+        Self::Ssm,
         Self::Organizations,
         Self::CloudWatch,
         Self::CostExplorer,
@@ -52,6 +61,9 @@ impl Api {
             Self::Ec2 => "ec2",
             Self::AutoScaling => "autoscaling",
             Self::LoadBalancing => "elasticloadbalancing",
+            Self::Iam => "iam",
+            Self::CloudTrail => "cloudtrail",
+            Self::Ssm => "ssm",
             Self::Organizations => "organizations",
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",

@@ -37,7 +37,7 @@ fn whatever_the_code_calls_is_in_a_policy_and_nothing_else_is() {
     let Some(operations) = boto3(
         r#"
 from botocore import xform_name
-services = ("sts", "ec2", "autoscaling", "elbv2", "organizations", "cloudwatch", "ce")
+services = ("sts", "ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm", "organizations", "cloudwatch", "ce")
 names = {operation for service in services
     for operation in client(service).meta.service_model.operation_names}
 answer = {xform_name(name): name for name in names}
