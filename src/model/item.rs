@@ -157,8 +157,16 @@ impl ItemKind {
         Self::InstanceProfile,
         Self::Trail,
     ];
-    /// The name in messages; also the subject's resource type (as in ARNs), unless the id is an
-    /// ARN, which then names the subject itself.
+    /// The resource type of its subject (as in ARNs), unless its id is an ARN, which then names the
+    /// subject itself. Several calls may tell of one resource.
+    pub fn resource_type(self) -> &'static str {
+        match self {
+            Self::InstanceStatus | Self::ManagedInstance => Self::Instance.as_str(),
+            Self::PublicSnapshot => Self::Snapshot.as_str(),
+            kind => kind.as_str(),
+        }
+    }
+    /// The name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Instance => "instance",

@@ -159,9 +159,12 @@ impl Aws {
         let answer = client.get_account_summary().send().await;
         let answer = answer.map_err(|error| CallError::of(SUMMARY, &error))?;
         let counts = answer.summary_map().into_iter().flatten();
-        let counts: Map<String, Value> = counts
-            .map(|(name, count)| (name.as_str().to_owned(), Value::from(*count)))
+        // In order, so that what does not change looks the same.
+        let counts: BTreeMap<String, i32> = counts
+            .map(|(name, count)| (name.as_str().to_owned(), *count))
             .collect();
+        let counts = counts.into_iter().map(|(name, count)| (name, count.into()));
+        let counts: Map<String, Value> = counts.collect();
         page.turn(self, place, PASSWORDS).await;
         let passwords = client.get_account_password_policy().send().await;
         let passwords = match passwords.map_err(|error| CallError::of(PASSWORDS, &error)) {

@@ -20,8 +20,8 @@ use fields::Fields;
 
 /// Items asked for at once, where an API lets one say so.
 const PAGE_ITEMS: i32 = 1_000;
-/// The most that Auto Scaling gives at once.
-const GROUPS_PAGE: i32 = 100;
+/// The most that Auto Scaling gives at once, and EC2 of route tables.
+const SMALL_PAGE: i32 = 100;
 /// The most that Elastic Load Balancing gives at once.
 const BALANCERS_PAGE: i32 = 400;
 
@@ -161,13 +161,7 @@ pub fn actions(kind: ItemKind) -> &'static [&'static str] {
         ],
         ItemKind::LaunchConfiguration => &["autoscaling:DescribeLaunchConfigurations"],
         ItemKind::ScalingPolicy => &["autoscaling:DescribePolicies"],
-        ItemKind::RegionSettings => &[
-            "ec2:GetEbsEncryptionByDefault",
-            "ec2:GetSnapshotBlockPublicAccessState",
-            "ec2:GetImageBlockPublicAccessState",
-            "ec2:GetSerialConsoleAccessStatus",
-            "ec2:GetInstanceMetadataDefaults",
-        ],
+        ItemKind::RegionSettings => &standing::SETTINGS,
         ItemKind::ManagedInstance => &[
             "ssm:DescribeInstanceInformation",
             "ssm:DescribeInstancePatchStates",
@@ -292,7 +286,7 @@ impl Aws {
             ItemKind::Subnet => describe!(self, place, kind, wanted, "subnet-id", describe_subnets, set_filters, subnets, ec2::subnet),
             ItemKind::Vpc => describe!(self, place, kind, wanted, "vpc-id", describe_vpcs, set_filters, vpcs, ec2::vpc),
             ItemKind::NetworkAcl => describe!(self, place, kind, wanted, "network-acl-id", describe_network_acls, set_filters, network_acls, network::network_acl),
-            ItemKind::RouteTable => describe!(self, place, kind, wanted, "route-table-id", describe_route_tables, set_filters, route_tables, network::route_table),
+            ItemKind::RouteTable => describe!(self, place, kind, wanted, "route-table-id", describe_route_tables, set_filters, route_tables, network::route_table, max_results(SMALL_PAGE)),
             ItemKind::InternetGateway => describe!(self, place, kind, wanted, "internet-gateway-id", describe_internet_gateways, set_filters, internet_gateways, network::internet_gateway),
             ItemKind::VpcEndpoint => describe!(self, place, kind, wanted, "vpc-endpoint-id", describe_vpc_endpoints, set_filters, vpc_endpoints, network::vpc_endpoint),
             ItemKind::VpcPeeringConnection => describe!(self, place, kind, wanted, "vpc-peering-connection-id", describe_vpc_peering_connections, set_filters, vpc_peering_connections, network::peering),
@@ -343,7 +337,7 @@ impl Aws {
             ItemKind::LaunchConfiguration => {
                 let call = client.describe_launch_configurations();
                 let call = call.set_launch_configuration_names(names);
-                let answer = call.max_records(GROUPS_PAGE).set_next_token(next).send();
+                let answer = call.max_records(SMALL_PAGE).set_next_token(next).send();
                 let answer = answer.await;
                 let answer = answer.map_err(|error| CallError::of(action, &error))?;
                 page.add(
@@ -355,7 +349,7 @@ impl Aws {
             }
             ItemKind::ScalingPolicy => {
                 let call = client.describe_policies();
-                let answer = call.max_records(GROUPS_PAGE).set_next_token(next).send();
+                let answer = call.max_records(SMALL_PAGE).set_next_token(next).send();
                 let answer = answer.await;
                 let answer = answer.map_err(|error| CallError::of(action, &error))?;
                 page.add(kind, answer.scaling_policies(), fleet::policy);
@@ -364,7 +358,7 @@ impl Aws {
             _ => {
                 let call = client.describe_auto_scaling_groups();
                 let call = call.set_auto_scaling_group_names(names);
-                let answer = call.max_records(GROUPS_PAGE).set_next_token(next).send();
+                let answer = call.max_records(SMALL_PAGE).set_next_token(next).send();
                 let answer = answer.await;
                 let answer = answer.map_err(|error| CallError::of(action, &error))?;
                 page.add(kind, answer.auto_scaling_groups(), fleet::group);

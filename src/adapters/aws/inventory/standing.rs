@@ -19,6 +19,8 @@ const SNAPSHOT_BLOCK: &str = "ec2:GetSnapshotBlockPublicAccessState";
 const IMAGE_BLOCK: &str = "ec2:GetImageBlockPublicAccessState";
 const CONSOLE: &str = "ec2:GetSerialConsoleAccessStatus";
 const METADATA: &str = "ec2:GetInstanceMetadataDefaults";
+/// What is asked for the settings of a region, in this order.
+pub(super) const SETTINGS: [&str; 5] = [ENCRYPTION, SNAPSHOT_BLOCK, IMAGE_BLOCK, CONSOLE, METADATA];
 /// Whom a public snapshot is for.
 const EVERYBODY: &str = "all";
 /// Snapshots of a page, each of which takes a call: few, so that a sweep tells as it goes.

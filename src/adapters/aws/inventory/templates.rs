@@ -130,7 +130,7 @@ fn template(item: &LaunchTemplate, versions: &Versions) -> Fields {
 }
 
 fn data(item: &ResponseLaunchTemplateData) -> Fields {
-    Fields::default()
+    let fields = Fields::default()
         .text("ImageId", item.image_id())
         .text("InstanceType", item.instance_type())
         .text("KeyName", item.key_name())
@@ -162,7 +162,13 @@ fn data(item: &ResponseLaunchTemplateData) -> Fields {
                 )
                 .text("HttpEndpoint", options.http_endpoint())
                 .text("InstanceMetadataTags", options.instance_metadata_tags())
-        })
+        });
+    parts(fields, item)
+}
+
+/// What is attached to an instance from the start.
+fn parts(fields: Fields, item: &ResponseLaunchTemplateData) -> Fields {
+    fields
         .list(
             "NetworkInterfaces",
             item.network_interfaces(),
