@@ -12,6 +12,7 @@ mod fact;
 mod finding;
 mod headers;
 mod identity;
+mod item;
 mod message;
 mod money;
 mod partition;
@@ -30,9 +31,7 @@ pub use cost::{
 };
 pub use dead_letter::{DeadLetter, Origin};
 pub use exemption::{ExemptedBy, Exemption};
-pub use fact::{
-    Dimensions, Event, EventKind, Fact, FactBody, Item, ItemKind, MetricPoint, Presence, Statistics,
-};
+pub use fact::{Dimensions, Event, EventKind, Fact, FactBody, MetricPoint, Statistics};
 pub use finding::{
     Edge, Environment, Evidence, Finding, FindingStatus, Proposal, Savings, Severity,
 };
@@ -40,6 +39,7 @@ pub use headers::cloud_event_headers;
 pub use identity::{
     Account, AgentName, FindingId, RecommendationId, Region, Subject, SubjectError, derive_hex,
 };
+pub use item::{Item, ItemKind, Presence};
 pub use message::{Ignored, Message, Undecodable};
 pub use money::Usd;
 pub use partition::{murmur2, partition_of};

@@ -143,6 +143,82 @@ const ACTED_ON: &[(&[&str], &str, &[&str])] = &[
     ),
     (
         &[
+            "CreateRoute",
+            "ReplaceRoute",
+            "DeleteRoute",
+            "CreateRouteTable",
+            "DeleteRouteTable",
+            "AssociateRouteTable",
+            "ReplaceRouteTableAssociation",
+        ],
+        "route-table",
+        &[
+            "/requestParameters/routeTableId",
+            "/responseElements/routeTable/routeTableId",
+        ],
+    ),
+    (
+        &[
+            "CreateNetworkAcl",
+            "DeleteNetworkAcl",
+            "CreateNetworkAclEntry",
+            "DeleteNetworkAclEntry",
+            "ReplaceNetworkAclEntry",
+            "ReplaceNetworkAclAssociation",
+        ],
+        "network-acl",
+        &[
+            "/requestParameters/networkAclId",
+            "/responseElements/networkAcl/networkAclId",
+        ],
+    ),
+    (
+        &[
+            "CreateInternetGateway",
+            "DeleteInternetGateway",
+            "AttachInternetGateway",
+            "DetachInternetGateway",
+        ],
+        "internet-gateway",
+        &[
+            "/requestParameters/internetGatewayId",
+            "/responseElements/internetGateway/internetGatewayId",
+        ],
+    ),
+    (
+        &[
+            "CreateVpcPeeringConnection",
+            "AcceptVpcPeeringConnection",
+            "RejectVpcPeeringConnection",
+            "DeleteVpcPeeringConnection",
+        ],
+        "vpc-peering-connection",
+        &[
+            "/requestParameters/vpcPeeringConnectionId",
+            "/responseElements/vpcPeeringConnection/vpcPeeringConnectionId",
+        ],
+    ),
+    (
+        &[
+            "CreateTargetGroup",
+            "DeleteTargetGroup",
+            "ModifyTargetGroup",
+            "RegisterTargets",
+            "DeregisterTargets",
+        ],
+        "target-group",
+        &[
+            "/requestParameters/targetGroupArn",
+            "/requestParameters/name",
+        ],
+    ),
+    (
+        &["CreateLaunchConfiguration", "DeleteLaunchConfiguration"],
+        "launch-configuration",
+        &["/requestParameters/launchConfigurationName"],
+    ),
+    (
+        &[
             "CreateAutoScalingGroup",
             "UpdateAutoScalingGroup",
             "DeleteAutoScalingGroup",

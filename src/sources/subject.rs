@@ -135,18 +135,46 @@ fn resource_of_arn(service: &str, tail: &str) -> String {
     match service {
         // ec2 names its ARNs' types as we name kinds.
         "ec2" => tail.to_owned(),
+        // What principals have is named by its own kind.
+        "iam" if tail.starts_with("policy/") || tail.starts_with("instance-profile/") => {
+            tail.to_owned()
+        }
         "iam" | "sts" => format!("principal/{tail}"),
+        "cloudtrail" if tail.starts_with("trail/") => tail.to_owned(),
         "s3" => format!("bucket/{}", tail.split('/').next().unwrap_or(tail)),
-        "autoscaling" => tail.split_once("autoScalingGroupName/").map_or_else(
-            || format!("autoscaling/{tail}"),
-            |(_, name)| format!("auto-scaling-group/{name}"),
-        ),
-        "elasticloadbalancing" => tail.strip_prefix("loadbalancer/").map_or_else(
-            || format!("elasticloadbalancing/{tail}"),
-            |id| format!("load-balancer/{}", load_balancer_name(id)),
-        ),
+        "autoscaling" => scaling_resource(tail),
+        "elasticloadbalancing" => balancing_resource(tail),
         _ => format!("{service}/{}", tail.replace(':', "/")),
     }
+}
+
+/// Groups and configurations have names, policies have one within their group.
+fn scaling_resource(tail: &str) -> String {
+    let name_after = |mark: &str| tail.split_once(mark).map(|(_, name)| name);
+    if tail.starts_with("scalingPolicy:")
+        && let Some(names) = name_after("autoScalingGroupName/")
+    {
+        return format!("scaling-policy/{}", names.replacen(":policyName/", "/", 1));
+    }
+    if let Some(name) = name_after("launchConfigurationName/") {
+        return format!("launch-configuration/{name}");
+    }
+    name_after("autoScalingGroupName/").map_or_else(
+        || format!("autoscaling/{tail}"),
+        |name| format!("auto-scaling-group/{name}"),
+    )
+}
+
+fn balancing_resource(tail: &str) -> String {
+    if let Some(id) = tail.strip_prefix("loadbalancer/") {
+        return format!("load-balancer/{}", load_balancer_name(id));
+    }
+    // `targetgroup/NAME/HASH`.
+    let group = tail.strip_prefix("targetgroup/");
+    group.and_then(|group| group.split('/').next()).map_or_else(
+        || format!("elasticloadbalancing/{tail}"),
+        |name| format!("target-group/{name}"),
+    )
 }
 
 /// `app/NAME/HASH`, `net/NAME/HASH` and `gwy/NAME/HASH`, as metrics and ARNs write load balancers,
@@ -177,6 +205,16 @@ pub(super) fn kind_of_id(id: &str) -> Option<&'static str> {
         "ami" => "image",
         "subnet" => "subnet",
         "vpc" => "vpc",
+        "acl" => "network-acl",
+        "rtb" => "route-table",
+        "igw" => "internet-gateway",
+        "vpce" => "vpc-endpoint",
+        "pcx" => "vpc-peering-connection",
+        "vpn" => "vpn-connection",
+        "tgw" => "transit-gateway",
+        "key" => "key-pair",
+        "fl" => "vpc-flow-log",
+        "lt" => "launch-template",
         _ => return None,
     })
 }
@@ -211,7 +249,26 @@ mod tests {
                 "arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:u-u:autoScalingGroupName/web",
                 "auto-scaling-group/web",
             ),
+            (
+                "arn:aws:autoscaling:eu-west-1:1:scalingPolicy:u-u:autoScalingGroupName/web:policyName/up",
+                "scaling-policy/web/up",
+            ),
+            (
+                "arn:aws:autoscaling:eu-west-1:1:launchConfiguration:u-u:launchConfigurationName/web",
+                "launch-configuration/web",
+            ),
+            (
+                "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/shop/0123",
+                "target-group/shop",
+            ),
+            ("arn:aws:cloudtrail:eu-west-1:1:trail/all", "trail/all"),
             ("arn:aws:iam::1:user/ann", "principal/user/ann"),
+            ("arn:aws:iam::1:policy/path/read", "policy/path/read"),
+            (
+                "arn:aws:iam::1:instance-profile/web",
+                "instance-profile/web",
+            ),
+            ("rtb-0abc", "route-table/rtb-0abc"),
             ("arn:aws:s3:::logs/key", "bucket/logs"),
             ("arn:aws:rds:eu-west-1:1:cluster:db", "rds/cluster/db"),
         ] {

@@ -11,6 +11,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use skyherd::config::{Config, load};
+#[cfg(feature = "aws")]
+use skyherd::model::ItemKind;
 use skyherd::model::Topic;
 use skyherd::sources::{Decoded, decode};
 use skyherd::telemetry::SPECS;
@@ -48,6 +50,8 @@ fn generated(name: &str) -> String {
         "topics" => topics(),
         "metrics" => metrics(),
         "routes" => routes(),
+        #[cfg(feature = "aws")]
+        "kinds" => kinds(),
         "invariants" => invariants(),
         "demo" => demo(),
         other => panic!("nobody writes a block called {other:?}"),
@@ -140,6 +144,36 @@ fn routes() -> String {
                 let path = path.replace("{*resource}", "{resource}");
                 vec![format!("`{method} {path}`"), says.to_owned()]
             }),
+    )
+}
+
+/// What is pulled of inventory, and with which calls.
+#[cfg(feature = "aws")]
+fn kinds() -> String {
+    let schema = schemars::schema_for!(ItemKind);
+    let schema = serde_json::to_value(schema).unwrap();
+    let says = |kind: ItemKind| {
+        let all = schema["oneOf"].as_array().unwrap().iter();
+        let mut own = all.filter(|one| one["const"] == kind.as_str());
+        let says = own.next().unwrap()["description"].as_str().unwrap();
+        says.replace('\n', " ")
+    };
+    table(
+        &["kind", "is", "asked with"],
+        ItemKind::ALL.into_iter().map(|kind| {
+            let calls = skyherd::adapters::aws::actions(kind).iter();
+            let calls: Vec<String> = calls.map(|call| format!("`{call}`")).collect();
+            let place = if kind.global() {
+                ", once an account"
+            } else {
+                ""
+            };
+            vec![
+                format!("`{}`", kind.as_str()),
+                says(kind),
+                format!("{}{place}", calls.join(", ")),
+            ]
+        }),
     )
 }
 

@@ -12,6 +12,9 @@ pub enum CallError {
     /// AWS says no, and will until somebody changes a permission: go on with the rest.
     #[error("{0}")]
     Refused(String),
+    /// What was asked for by name is not there.
+    #[error("{0}")]
+    Missing(String),
     /// Put off again and again; later is the next try.
     #[error("{0}")]
     Throttled(String),
@@ -35,6 +38,13 @@ const REFUSED: [&str; 13] = [
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
     "AWSOrganizationsNotInUseException",
+];
+/// How codes end that say that something asked for by name is not there.
+const MISSING: [&str; 4] = [
+    "NotFound",
+    "NotFoundException",
+    "NoSuchEntity",
+    "NoSuchEntityException",
 ];
 /// Codes of calls put off.
 const THROTTLED: [&str; 7] = [
@@ -66,6 +76,7 @@ impl CallError {
         let told = clip(told);
         match code {
             Some(code) if REFUSED.contains(&code) => Self::Refused(told),
+            Some(code) if MISSING.iter().any(|end| code.ends_with(end)) => Self::Missing(told),
             Some(code) if THROTTLED.contains(&code) => Self::Throttled(told),
             _ => Self::Failed(told),
         }

@@ -34,7 +34,7 @@ use bucket::Buckets;
 pub use costs::CostRow;
 use credentials::{Book, Lease};
 pub use error::CallError;
-pub use inventory::{Page, Wanted, action};
+pub use inventory::{Page, Wanted, action, actions, whole};
 pub use metrics::{Form, Point, Points, Series};
 pub use objects::{Object, Objects};
 pub use organization::{Member, Organization};
@@ -98,6 +98,9 @@ pub struct Aws {
     ec2: Shelf<aws_sdk_ec2::Client>,
     autoscaling: Shelf<aws_sdk_autoscaling::Client>,
     balancing: Shelf<aws_sdk_elasticloadbalancingv2::Client>,
+    iam: Shelf<aws_sdk_iam::Client>,
+    cloudtrail: Shelf<aws_sdk_cloudtrail::Client>,
+    ssm: Shelf<aws_sdk_ssm::Client>,
     cloudwatch: metrics::Clients,
     costs: costs::Clients,
     wire: Arc<aws_smithy_http_client::Connector>,
@@ -118,6 +121,9 @@ impl Aws {
             ec2: Shelf::new(CLIENTS_MAX),
             autoscaling: Shelf::new(CLIENTS_MAX),
             balancing: Shelf::new(CLIENTS_MAX),
+            iam: Shelf::new(CLIENTS_MAX),
+            cloudtrail: Shelf::new(CLIENTS_MAX),
+            ssm: Shelf::new(CLIENTS_MAX),
             cloudwatch: metrics::clients(),
             costs: costs::clients(),
             wire: objects::connector(),

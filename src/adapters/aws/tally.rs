@@ -26,6 +26,12 @@ pub enum Api {
     AutoScaling,
     /// Elastic Load Balancing, second form.
     LoadBalancing,
+    /// Identity and Access Management.
+    Iam,
+    /// CloudTrail.
+    CloudTrail,
+    /// Systems Manager.
+    Ssm,
     /// Organizations.
     Organizations,
     /// CloudWatch.
@@ -38,11 +44,14 @@ pub enum Api {
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Sts,
         Self::Ec2,
         Self::AutoScaling,
         Self::LoadBalancing,
+        Self::Iam,
+        Self::CloudTrail,
+        Self::Ssm,
         Self::Organizations,
         Self::CloudWatch,
         Self::CostExplorer,
@@ -55,6 +64,9 @@ impl Api {
             Self::Ec2 => "ec2",
             Self::AutoScaling => "autoscaling",
             Self::LoadBalancing => "elasticloadbalancing",
+            Self::Iam => "iam",
+            Self::CloudTrail => "cloudtrail",
+            Self::Ssm => "ssm",
             Self::Organizations => "organizations",
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",

@@ -4,14 +4,34 @@ use std::collections::BTreeMap;
 
 use crate::adapters::aws::{Access, Aws, CallError, Organization, Place};
 use crate::config::{self, Config, Secret};
+use crate::model::ItemKind;
 
-/// One account in one region.
+/// What stands for the region of what belongs to none.
+pub(super) const GLOBAL: &str = "global";
+
+/// One account in one region, or what it has outside regions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Target {
     /// The account's id.
     pub(super) account: String,
-    /// How it is reached.
+    /// The region, or [`GLOBAL`].
+    pub(super) region: String,
+    /// How it is reached; what belongs to no region is asked for from the account's first one.
     pub(super) place: Place,
+}
+
+impl Target {
+    /// Whether this is what the account has outside regions.
+    pub(super) fn global(&self) -> bool {
+        self.region == GLOBAL
+    }
+
+    /// The kinds of resource it has.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = ItemKind> + use<> {
+        let global = self.global();
+        let kinds = ItemKind::ALL.into_iter();
+        kinds.filter(move |kind| kind.global() == global)
+    }
 }
 
 /// What a look found.
@@ -78,7 +98,7 @@ pub(super) async fn look(aws: &Aws, config: &Config) -> Found {
         match targets(aws, config, &account).await {
             Ok(targets) => {
                 for target in targets {
-                    let key = (target.account.clone(), target.place.region.clone());
+                    let key = (target.account.clone(), target.region.clone());
                     // What is written out wins over what was discovered.
                     found.targets.entry(key).or_insert(target);
                 }
@@ -109,14 +129,15 @@ async fn targets(
     } else {
         aws.regions(&access).await?
     };
-    Ok(regions
-        .into_iter()
-        .map(|region| Target {
-            account: id.clone(),
-            place: Place {
-                access: access.clone(),
-                region,
-            },
-        })
-        .collect())
+    let target = |region: &str, asked: &str| Target {
+        account: id.clone(),
+        region: region.to_owned(),
+        place: Place {
+            access: access.clone(),
+            region: asked.to_owned(),
+        },
+    };
+    let global = regions.first().map(|first| target(GLOBAL, first));
+    let regions = regions.iter().map(|region| target(region, region));
+    Ok(regions.chain(global).collect())
 }

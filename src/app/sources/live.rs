@@ -12,7 +12,7 @@ use super::metrics::namespaces;
 use super::money::PAGE_MICRO_USD;
 use super::{SWEEPS_MAX, blocking};
 use crate::adapters::aws::{
-    Aws, CallError, Caller, Form, Points, Purpose, Series, Tally, Wanted, action,
+    Aws, CallError, Caller, Form, Page, Points, Purpose, Series, Tally, Wanted, action, actions,
 };
 use crate::config::{Config, Metrics};
 use crate::model::{ItemKind, Timestamp};
@@ -104,15 +104,12 @@ pub fn check_live(config: &Config) -> anyhow::Result<Live> {
         let found = accounts::look(&aws, config).await;
         let limit = Arc::new(tokio::sync::Semaphore::new(SWEEPS_MAX));
         let mut tasks = JoinSet::new();
-        let mut before: Option<String> = None;
         for target in found.targets.into_values() {
-            // Costs are the account's and not a region's.
-            let first = before.replace(target.account.clone()) != Some(target.account.clone());
             let (aws, config, limit) = (Arc::clone(&aws), config.clone(), Arc::clone(&limit));
             tasks.spawn(async move {
                 let _permit = limit.acquire().await;
                 let caller = aws.caller(&target.place.access).await;
-                let answers = ask(&aws, &config, &target, first).await;
+                let answers = ask(&aws, &config, &target).await;
                 (target, caller, answers)
             });
         }
@@ -150,16 +147,20 @@ pub fn check_live(config: &Config) -> anyhow::Result<Live> {
 type Answer = (&'static str, Purpose, Result<(), CallError>);
 
 /// Makes every call that pulling makes of a place, the smallest of its kind.
-async fn ask(aws: &Aws, config: &Config, target: &Target, first: bool) -> Vec<Answer> {
+async fn ask(aws: &Aws, config: &Config, target: &Target) -> Vec<Answer> {
     let (mut answers, place) = (Vec::new(), &target.place);
     let now = SystemClock::default().now();
     if config.sources.inventory_interval_ms > 0 {
-        for kind in ItemKind::ALL {
+        let inventory = Purpose::Inventory.actions();
+        for kind in target.kinds() {
             let page = aws.page(place, kind, Wanted::default()).await;
-            answers.push((action(kind), Purpose::Inventory, page.map(|_| ())));
+            let told = described(kind, page).into_iter();
+            // Who one is needs no permission.
+            let told = told.filter(|(action, _)| inventory.contains(action));
+            answers.extend(told.map(|(action, answer)| (action, Purpose::Inventory, answer)));
         }
     }
-    if let Some(settings) = &config.sources.metrics {
+    if let Some(settings) = config.sources.metrics.as_ref().filter(|_| !target.global()) {
         let namespace = namespaces(settings).into_iter().next();
         let namespace = namespace.unwrap_or_else(|| "AWS/EC2".to_owned());
         let listed = aws.series(place, &namespace, None).await;
@@ -168,7 +169,8 @@ async fn ask(aws: &Aws, config: &Config, target: &Target, first: bool) -> Vec<An
         let answer = point(aws, target, settings, now).await;
         answers.push(("cloudwatch:GetMetricData", Purpose::Metrics, answer));
     }
-    if config.sources.costs.is_some() && first {
+    // Costs are the account's and not a region's.
+    if config.sources.costs.is_some() && target.global() {
         let (from, to) = (
             super::costs::date(now.plus(-DAY_MS)),
             super::costs::date(now),
@@ -178,6 +180,25 @@ async fn ask(aws: &Aws, config: &Config, target: &Target, first: bool) -> Vec<An
         answers.push(("ce:GetCostAndUsage", Purpose::Costs, page.map(|_| ())));
     }
     answers
+}
+
+/// What a page of a kind says of the actions it takes: those that were called, up to one that did
+/// not answer. Of a call that nothing was there to be made for, nothing is known.
+fn described(
+    kind: ItemKind,
+    page: Result<Page, CallError>,
+) -> BTreeMap<&'static str, Result<(), CallError>> {
+    let error = match page {
+        Ok(page) => return page.calls.into_iter().map(|call| (call, Ok(()))).collect(),
+        Err(error) => error,
+    };
+    let told = error.to_string();
+    let names = |action: &&'static str| told.starts_with(&format!("{action}:"));
+    let failed = actions(kind).iter().copied().find(names);
+    let failed = failed.unwrap_or(action(kind));
+    let before = actions(kind).iter().take_while(|call| **call != failed);
+    let well = before.map(|call| (*call, Ok(())));
+    well.chain([(failed, Err(error))]).collect()
 }
 
 /// Asks for the points of a series that need not be there.
@@ -213,9 +234,11 @@ fn note(
     caller: Result<Caller, CallError>,
     answers: Vec<Answer>,
 ) {
-    let region = &target.place.region;
+    let region = &target.region;
     account.account.clone_from(&target.account);
-    account.regions.push(region.clone());
+    if !target.global() {
+        account.regions.push(region.clone());
+    }
     account.regions.sort();
     match caller {
         Ok(caller) => account.caller = Some(caller.arn),
@@ -242,7 +265,7 @@ fn note(
             Err(CallError::Refused(why)) => {
                 permission.refused.insert(region.clone(), why);
             }
-            Err(CallError::Throttled(why) | CallError::Failed(why)) => {
+            Err(CallError::Throttled(why) | CallError::Failed(why) | CallError::Missing(why)) => {
                 permission.unclear.insert(region.clone(), why);
             }
         }
@@ -255,6 +278,20 @@ fn note(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_calls_the_one_that_is_refused_is_named_and_none_that_was_not_made() {
+        let refused = CallError::Refused("cloudtrail:DescribeTrails: AccessDenied: no".to_owned());
+        let told = described(ItemKind::Trail, Err(refused.clone()));
+        assert_eq!(told["cloudtrail:DescribeTrails"], Err(refused));
+        assert_eq!(told["cloudtrail:ListTrails"], Ok(()));
+        assert_eq!(told.get("cloudtrail:GetTrailStatus"), None);
+        let page = Page {
+            calls: vec!["cloudtrail:ListTrails"],
+            ..Page::default()
+        };
+        assert_eq!(described(ItemKind::Trail, Ok(page)).len(), 1);
+    }
 
     #[test]
     fn an_action_that_rules_read_with_names_them_and_a_list_names_those_of_its_points() {

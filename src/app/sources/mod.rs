@@ -5,6 +5,7 @@
 //! in rows of the `memory` topic, beside the agents' backups.
 
 mod accounts;
+mod again;
 mod costs;
 mod events;
 mod files;
@@ -32,13 +33,13 @@ use tokio::task::JoinHandle as Task;
 use super::{Backend, Handle};
 use crate::adapters::aws::{Api, Aws, CallError, Counts, Tally};
 use crate::config::Config;
-use crate::model::{AgentName, ItemKind, Timestamp, Topic, partition_of};
+use crate::model::{AgentName, Timestamp, Topic, partition_of};
 use crate::ports::{Clock as _, Outgoing, PortError};
 use crate::runtime::SystemClock;
 use crate::telemetry::Signal;
 
 use accounts::{Found, Target};
-use events::Named;
+use events::{Asked, Named};
 pub use files::read_bucket;
 pub use live::{Live, LiveAccount, LivePermission, check_live};
 pub use plan::{Plan, PlannedAccount, PlannedSource, plan};
@@ -242,11 +243,9 @@ impl Rounds {
         let now = self.shared.clock.monotonic_ms();
         self.look(now).await;
         self.own(now).await;
-        let mut before: Option<&String> = None;
-        for ((account, _), unit) in &mut self.units {
-            // Costs are the account's and not a region's: its first one asks for them.
-            let first = before.replace(account) != Some(account);
-            unit.start_due(&self.shared, now, first);
+        for ((_, region), unit) in &mut self.units {
+            // Costs are the account's and not a region's.
+            unit.start_due(&self.shared, now, region == accounts::GLOBAL);
         }
         for watch in &mut self.watches {
             watch.step(&self.shared, now, self.owned.as_ref());
@@ -356,19 +355,16 @@ impl Rounds {
 
     /// Asks at once for what events named.
     fn hear(&mut self) {
-        let mut heard: BTreeMap<(String, String), BTreeSet<(ItemKind, String)>> = BTreeMap::new();
+        let mut heard: BTreeMap<(String, String), BTreeSet<Asked>> = BTreeMap::new();
         while let Ok(named) = self.events.try_recv() {
             let place = (named.account, named.region);
             if self.units.contains_key(&place) {
-                heard
-                    .entry(place)
-                    .or_default()
-                    .insert((named.kind, named.id));
+                heard.entry(place).or_default().insert(named.asked);
             }
         }
-        for (place, ids) in heard {
+        for (place, asked) in heard {
             if let Some(unit) = self.units.get(&place) {
-                unit.ask(&self.shared, &ids);
+                unit.ask(&self.shared, &asked);
             }
         }
     }

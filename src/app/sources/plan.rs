@@ -135,13 +135,13 @@ fn share(config: &Config, accounts: usize) -> u64 {
 async fn count(aws: &Aws, config: &Config, target: &Target) -> Count {
     let mut count = Count::default();
     if config.sources.inventory_interval_ms > 0 {
-        for kind in ItemKind::ALL {
+        for kind in target.kinds() {
             if let Err(error) = pages(aws, target, kind, &mut count).await {
                 count.errors.push(error.to_string());
             }
         }
     }
-    if let Some(settings) = &config.sources.metrics {
+    if let Some(settings) = config.sources.metrics.as_ref().filter(|_| !target.global()) {
         match discover(aws, &target.place, settings).await {
             Ok((series, calls)) => {
                 count.look = calls;
@@ -176,12 +176,12 @@ async fn pages(
 ) -> Result<(), CallError> {
     let mut next: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        count.sweep += 1;
         let wanted = Wanted {
             ids: None,
             next: next.as_deref(),
         };
         let page = aws.page(&target.place, kind, wanted).await?;
+        count.sweep += page.calls.len() as u64;
         count.resources += page.items.len() as u64;
         next = page.next;
         if next.is_none() {
@@ -245,13 +245,15 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     (planned.series, planned.series_paid_for) = (series, paid_for);
     planned.resources = sum(|count| count.resources);
     for (target, count) in counted {
-        planned.account = target.account;
-        let region = &target.place.region;
+        let region = &target.region;
         let errors = count.errors.iter();
         planned
             .errors
             .extend(errors.map(|error| format!("{region}: {error}")));
-        planned.regions.push(target.place.region);
+        if !target.global() {
+            planned.regions.push(target.region);
+        }
+        planned.account = target.account;
     }
     planned.regions.sort();
     planned.errors.sort();
@@ -267,6 +269,7 @@ mod tests {
     fn region(name: &str, series: u64) -> (Target, Count) {
         let target = Target {
             account: "111122223333".to_owned(),
+            region: name.to_owned(),
             place: Place {
                 access: Access::default(),
                 region: name.to_owned(),

@@ -114,7 +114,7 @@ impl Sweep<'_> {
         let account = self.target.account.as_str();
         let raw = RawInventory {
             account: account.into(),
-            region: self.target.place.region.as_str().into(),
+            region: self.target.region.as_str().into(),
             kind: self.kind,
             observed_at,
             presence,
@@ -137,7 +137,7 @@ impl Sweep<'_> {
 
     async fn save(&self, known: &mut Known) -> Result<(), Fault> {
         let account = self.target.account.as_str();
-        let place = format!("{account}/{}", self.target.place.region);
+        let place = format!("{account}/{}", self.target.region);
         let rows: Vec<Outgoing> = known
             .changes(&place, self.kind)
             .into_iter()

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
+use super::again::Again;
 use super::costs::Costs;
+use super::events::Asked;
 use super::known::{Known, PREFIX};
 use super::metrics::Metrics;
 use super::money::Purse;
@@ -16,13 +18,14 @@ use crate::adapters::aws::CallError;
 use crate::model::{ItemKind, Topic};
 use crate::ports::{Clock as _, PortResult, RecordView};
 use crate::telemetry::Signal;
+use parking_lot::Mutex as Lock;
 
-/// How soon a sweep that failed is tried again; one that was refused waits for its time.
+/// How soon what failed is tried again; what was refused waits for its time.
 const AGAIN_MS: u64 = 60_000;
 /// Records read at once from the log.
 const SCAN: usize = 1_000;
-/// Resources asked for by name in one call.
-const NAMED_MAX: usize = 100;
+/// Resources asked for by name in one call: the fewest that any of the APIs allows.
+const NAMED_MAX: usize = 20;
 
 /// What is known of each kind. A sweep and what events ask for take turns kind by kind.
 type Kinds = BTreeMap<ItemKind, Mutex<Known>>;
@@ -30,6 +33,10 @@ type Kinds = BTreeMap<ItemKind, Mutex<Known>>;
 pub(super) struct Unit {
     target: Target,
     kinds: Arc<Kinds>,
+    /// Kinds that are swept before their time.
+    again: Arc<Lock<Again>>,
+    /// What went wrong with a kind the last time.
+    faults: Arc<Lock<BTreeMap<ItemKind, String>>>,
     metrics: Arc<Mutex<Metrics>>,
     costs: Arc<Mutex<Costs>>,
     /// The account's, whatever the region.
@@ -124,11 +131,13 @@ pub(super) fn restored(
             .or_insert_with(|| Arc::new(Mutex::new(purse)));
     }
     let unit = |target: Target| {
-        let place = format!("{}/{}", target.account, target.place.region);
+        let place = format!("{}/{}", target.account, target.region);
         let known = |kind| (kind, Mutex::new(Known::from_rows(&rows, &place, kind)));
-        let key = (target.account.clone(), target.place.region.clone());
+        let key = (target.account.clone(), target.region.clone());
         let unit = Unit {
-            kinds: Arc::new(ItemKind::ALL.into_iter().map(known).collect()),
+            kinds: Arc::new(target.kinds().map(known).collect()),
+            again: Arc::default(),
+            faults: Arc::default(),
             metrics: Arc::new(Mutex::new(Metrics::from_rows(&rows, &target))),
             purse: purses.get(&target.account).cloned().unwrap_or_default(),
             inventory_turn: Turn::default(),
@@ -151,19 +160,26 @@ impl Unit {
     /// Begins what is due and not under way.
     pub(super) fn start_due(&mut self, shared: &Arc<Shared>, now: u64, costs: bool) {
         let sources = &shared.config.sources;
-        if self
-            .inventory_turn
-            .begin(now, sources.inventory_interval_ms)
-        {
-            let (shared, target) = (Arc::clone(shared), self.target.clone());
-            let (kinds, end) = (Arc::clone(&self.kinds), self.inventory_turn.ending());
-            tokio::spawn(async move { end(sweep(&shared, &target, &kinds).await) });
+        if let Some(kinds) = self.kinds_due(now, sources.inventory_interval_ms) {
+            let round = Round {
+                shared: Arc::clone(shared),
+                target: self.target.clone(),
+                known: Arc::clone(&self.kinds),
+                again: Arc::clone(&self.again),
+                faults: Arc::clone(&self.faults),
+            };
+            let end = self.inventory_turn.ending();
+            tokio::spawn(async move {
+                round.sweep(&kinds).await;
+                // What failed is tried again by kind.
+                end(true);
+            });
         }
         let interval = sources
             .metrics
             .as_ref()
             .map_or(0, |metrics| metrics.interval_ms);
-        if self.metrics_turn.begin(now, interval) {
+        if !self.target.global() && self.metrics_turn.begin(now, interval) {
             let (shared, target) = (Arc::clone(shared), self.target.clone());
             let (metrics, purse) = (Arc::clone(&self.metrics), Arc::clone(&self.purse));
             let end = self.metrics_turn.ending();
@@ -184,11 +200,31 @@ impl Unit {
         }
     }
 
-    /// Asks for single resources now.
-    pub(super) fn ask(&self, shared: &Arc<Shared>, named: &BTreeSet<(ItemKind, String)>) {
+    /// The kinds to sweep now, if none are being swept: all when it is time for all.
+    fn kinds_due(&mut self, now: u64, interval: u64) -> Option<Vec<ItemKind>> {
+        if self.inventory_turn.begin(now, interval) {
+            self.again.lock().clear();
+            return Some(self.kinds.keys().copied().collect());
+        }
+        if interval == 0 {
+            return None;
+        }
+        let mut again = self.again.lock();
+        if !again.due(now) || self.inventory_turn.running.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(again.take(now))
+    }
+
+    /// Asks for single resources now, and for the whole of kinds as soon as it is their turn.
+    pub(super) fn ask(&self, shared: &Arc<Shared>, asked: &BTreeSet<Asked>) {
+        let now = shared.clock.monotonic_ms();
         let mut kinds: BTreeMap<ItemKind, Vec<String>> = BTreeMap::new();
-        for (kind, id) in named {
-            kinds.entry(*kind).or_default().push(id.clone());
+        for asked in asked {
+            match asked {
+                Asked::One(kind, id) => kinds.entry(*kind).or_default().push(id.clone()),
+                Asked::All(kind) => self.again.lock().ask(*kind, now, AGAIN_MS),
+            }
         }
         let (shared, target, known) = (
             Arc::clone(shared),
@@ -220,54 +256,80 @@ impl Unit {
 pub(super) fn tell(shared: &Shared, target: &Target, fault: &Fault) {
     shared.handle.metrics.emit(&Signal::SourceFailed {
         account: &target.account,
-        region: &target.place.region,
+        region: &target.region,
         error: &fault.to_string(),
     });
 }
 
-/// Sweeps every kind; whether nothing failed that may go better soon.
-async fn sweep(shared: &Arc<Shared>, target: &Target, kinds: &Kinds) -> bool {
-    let Ok(_permit) = shared.sweeps.acquire().await else {
-        return true;
-    };
-    let began = shared.clock.monotonic_ms();
-    let (mut errors, mut published, mut resources) = (Vec::new(), 0, 0);
-    let mut well = true;
-    for (kind, known) in kinds {
-        let mut known = known.lock().await;
-        let sweep = Sweep {
-            shared,
-            target,
-            kind: *kind,
+/// A round of sweeps.
+struct Round {
+    shared: Arc<Shared>,
+    target: Target,
+    known: Arc<Kinds>,
+    again: Arc<Lock<Again>>,
+    faults: Arc<Lock<BTreeMap<ItemKind, String>>>,
+}
+
+impl Round {
+    /// Sweeps these kinds; what fails and may go better soon comes up again.
+    async fn sweep(&self, kinds: &[ItemKind]) {
+        let shared = &self.shared;
+        let Ok(_permit) = shared.sweeps.acquire().await else {
+            return;
         };
-        match sweep.whole(&mut known).await {
-            Ok(count) => published += count,
-            Err(fault) => {
-                tell(shared, target, &fault);
-                well &= matches!(fault, Fault::Call(CallError::Refused(_)));
-                errors.push(fault.to_string());
+        let began = shared.clock.monotonic_ms();
+        let mut published = 0;
+        let faulty = !self.faults.lock().is_empty();
+        for kind in kinds {
+            let Some(known) = self.known.get(kind) else {
+                continue;
+            };
+            let mut known = known.lock().await;
+            let sweep = Sweep {
+                shared,
+                target: &self.target,
+                kind: *kind,
+            };
+            match sweep.whole(&mut known).await {
+                Ok(count) => {
+                    published += count;
+                    self.faults.lock().remove(kind);
+                }
+                Err(fault) => {
+                    tell(shared, &self.target, &fault);
+                    self.faults.lock().insert(*kind, fault.to_string());
+                    if !matches!(fault, Fault::Call(CallError::Refused(_))) {
+                        let now = shared.clock.monotonic_ms();
+                        self.again.lock().failed(*kind, now, AGAIN_MS);
+                    }
+                }
             }
         }
-        resources += known.len() as u64;
+        let errors: Vec<String> = self.faults.lock().values().cloned().collect();
+        // A kind that is asked for out of turn says nothing of the others.
+        if kinds.len() == self.known.len() || faulty || !errors.is_empty() {
+            self.note(began, published, errors).await;
+        }
     }
-    shared.handle.metrics.emit(&Signal::SourceSwept {
-        source: "inventory",
-        account: &target.account,
-        region: &target.place.region,
-        records: published,
-        known: resources,
-        seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
-        whole: errors.is_empty(),
-    });
-    let place = (
-        target.account.clone(),
-        target.place.region.clone(),
-        "inventory",
-    );
-    let at = shared.now();
-    shared
-        .handle
-        .board
-        .note(place, at, (resources, published), errors);
-    well
+
+    async fn note(&self, began: u64, published: u64, errors: Vec<String>) {
+        let (shared, target) = (&self.shared, &self.target);
+        let mut resources = 0;
+        for known in self.known.values() {
+            resources += known.lock().await.len() as u64;
+        }
+        shared.handle.metrics.emit(&Signal::SourceSwept {
+            source: "inventory",
+            account: &target.account,
+            region: &target.region,
+            records: published,
+            known: resources,
+            seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
+            whole: errors.is_empty(),
+        });
+        let place = (target.account.clone(), target.region.clone(), "inventory");
+        let at = shared.now();
+        let board = &shared.handle.board;
+        board.note(place, at, (resources, published), errors);
+    }
 }

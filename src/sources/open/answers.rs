@@ -24,6 +24,26 @@ const INVENTORY: &[(&str, ItemKind)] = &[
     ("Images", ItemKind::Image),
     ("Subnets", ItemKind::Subnet),
     ("Vpcs", ItemKind::Vpc),
+    ("NetworkAcls", ItemKind::NetworkAcl),
+    ("RouteTables", ItemKind::RouteTable),
+    ("InternetGateways", ItemKind::InternetGateway),
+    ("VpcEndpoints", ItemKind::VpcEndpoint),
+    ("VpcPeeringConnections", ItemKind::VpcPeeringConnection),
+    ("VpnConnections", ItemKind::VpnConnection),
+    ("TransitGateways", ItemKind::TransitGateway),
+    ("KeyPairs", ItemKind::KeyPair),
+    ("FlowLogs", ItemKind::VpcFlowLog),
+    ("LaunchTemplates", ItemKind::LaunchTemplate),
+    ("InstanceStatuses", ItemKind::InstanceStatus),
+    ("TargetGroups", ItemKind::TargetGroup),
+    ("LaunchConfigurations", ItemKind::LaunchConfiguration),
+    ("ScalingPolicies", ItemKind::ScalingPolicy),
+    ("InstanceInformationList", ItemKind::ManagedInstance),
+    ("UserDetailList", ItemKind::IamUser),
+    ("RoleDetailList", ItemKind::IamRole),
+    ("GroupDetailList", ItemKind::IamGroup),
+    ("InstanceProfiles", ItemKind::InstanceProfile),
+    ("trailList", ItemKind::Trail),
 ];
 
 /// Lists of other answers: the field, what their elements are.
@@ -204,6 +224,12 @@ impl Opener {
             "LoadBalancerArn",
             "SecurityGroupArn",
             "SubnetArn",
+            "TransitGatewayArn",
+            "TargetGroupArn",
+            "LaunchConfigurationARN",
+            "PolicyARN",
+            "TrailARN",
+            "Arn",
         ]
         .into_iter()
         .find_map(said);

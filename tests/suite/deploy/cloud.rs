@@ -105,7 +105,10 @@ fn the_template_passes_its_linter_and_lets_nothing_be_written_into_an_account() 
             for action in strings(&statement["Action"]) {
                 let (_, verb) = action.split_once(':').unwrap();
                 let reads = ["Describe", "Get", "List", "Lookup", "Search"];
-                assert!(reads.iter().any(|read| verb.starts_with(read)), "{action}");
+                // Has IAM write down what it knows of credentials; changes none.
+                let report = action == "iam:GenerateCredentialReport";
+                let reads = report || reads.iter().any(|read| verb.starts_with(read));
+                assert!(reads, "{action}");
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use skyherd::model::ItemKind;
 
 use super::moto::{Act, HOME, Moto, Proxy, REGION};
 use super::world::{World, ids};
@@ -35,6 +36,55 @@ scaling = client("autoscaling")
 scaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=image, InstanceType="t3.micro")
 scaling.create_auto_scaling_group(AutoScalingGroupName="web", LaunchConfigurationName="web", MinSize=1, MaxSize=2,
     VPCZoneIdentifier=subnets[0], Tags=[{"Key": "Owner", "Value": "ada", "PropagateAtLaunch": True}])
+instances = [i["InstanceId"] for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+other = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=other)
+table = ec2.create_route_table(VpcId=other)["RouteTable"]["RouteTableId"]
+ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+acl = ec2.create_network_acl(VpcId=other)["NetworkAcl"]["NetworkAclId"]
+ec2.create_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Protocol="6", RuleAction="allow", Egress=False,
+    CidrBlock="0.0.0.0/0", PortRange={"From": 22, "To": 22})
+ec2.create_vpc_endpoint(VpcId=other, ServiceName="com.amazonaws.eu-west-1.s3", RouteTableIds=[table])
+ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=other)
+ec2.create_vpn_connection(Type="ipsec.1", CustomerGatewayId=ec2.create_customer_gateway(Type="ipsec.1", PublicIp="203.0.113.7",
+    BgpAsn=65000)["CustomerGateway"]["CustomerGatewayId"], VpnGatewayId=ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"])
+ec2.create_transit_gateway(Description="hub")
+ec2.create_key_pair(KeyName="ops")
+client("s3").create_bucket(Bucket="logs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+ec2.create_flow_logs(ResourceIds=[other], ResourceType="VPC", TrafficType="ALL", LogDestinationType="s3", LogDestination="arn:aws:s3:::logs")
+ec2.create_tags(Resources=[instances[0]], Tags=[{"Key": "Planned", "Value": "1"}, {"Key": "Managed", "Value": "1"}])
+volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=20, VolumeType="gp2")["VolumeId"]
+shared = ec2.create_snapshot(VolumeId=volume, Description="shared")["SnapshotId"]
+ec2.modify_snapshot_attribute(SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", GroupNames=["all"])
+template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"})
+ec2.create_launch_template_version(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small",
+    "MetadataOptions": {"HttpTokens": "required"}, "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 9}}],
+    "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}], "UserData": "c2VjcmV0"})
+balancing = client("elbv2")
+shop = balancing.create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"][0]["TargetGroupArn"]
+balancing.register_targets(TargetGroupArn=shop, Targets=[{"Id": instances[0], "Port": 80}])
+scaling.put_scaling_policy(AutoScalingGroupName="web", PolicyName="up", PolicyType="TargetTrackingScaling",
+    TargetTrackingConfiguration={"TargetValue": 50.0, "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}})
+iam = client("iam")
+trust = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+anything = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+admin = iam.create_policy(PolicyName="admin", PolicyDocument=anything)["Policy"]["Arn"]
+iam.create_user(UserName="ann", Path="/staff/", Tags=[{"Key": "Team", "Value": "ops"}])
+iam.create_access_key(UserName="ann")
+iam.put_user_policy(UserName="ann", PolicyName="own", PolicyDocument=anything)
+iam.create_group(GroupName="ops")
+iam.put_group_policy(GroupName="ops", PolicyName="own", PolicyDocument=anything)
+iam.add_user_to_group(GroupName="ops", UserName="ann")
+iam.create_role(RoleName="web", AssumeRolePolicyDocument=trust)
+iam.attach_role_policy(RoleName="web", PolicyArn=admin)
+iam.put_role_policy(RoleName="web", PolicyName="own", PolicyDocument=anything)
+iam.create_instance_profile(InstanceProfileName="web")
+iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
+iam.update_account_password_policy(MinimumPasswordLength=14, RequireSymbols=True)
+trails = client("cloudtrail")
+trails.create_trail(Name="all", S3BucketName="logs", IsMultiRegionTrail=True)
+trails.start_logging(Name="all")
 "#;
 
 /// What boto3 reads, by kind.
@@ -54,6 +104,59 @@ answer = {
   "load-balancer": client("elbv2").describe_load_balancers()["LoadBalancers"],
   "auto-scaling-group": client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
 }
+import csv, io, time
+ec2, balancing, scaling, iam, trails, ssm = (client(name) for name in ("ec2", "elbv2", "autoscaling", "iam", "cloudtrail", "ssm"))
+def versions(template):
+    found = ec2.describe_launch_template_versions(LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Default", "$Latest"])
+    own = {v["VersionNumber"]: v for v in found["LaunchTemplateVersions"]}
+    return dict(template, LaunchTemplateVersions=[own[number] for number in sorted(own)])
+def public(snapshot):
+    return ec2.describe_snapshot_attribute(SnapshotId=snapshot["SnapshotId"], Attribute="createVolumePermission")
+def health(group):
+    return dict(group, TargetHealthDescriptions=balancing.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"])
+def patched(instance):
+    return dict(instance, InstancePatchState=ssm.describe_instance_patch_states(InstanceIds=[instance["InstanceId"]])["InstancePatchStates"][0])
+while iam.generate_credential_report()["State"] != "COMPLETE":
+    time.sleep(0.1)
+report = list(csv.DictReader(io.StringIO(iam.get_credential_report()["Content"].decode())))
+details = iam.get_account_authorization_details()
+def user(row):
+    found = [u for u in details["UserDetailList"] if u["Arn"] == row["arn"]] or [{"Arn": row["arn"], "UserName": "<root_account>"}]
+    return dict(found[0], CredentialReport=row)
+me = client("sts").get_caller_identity()["Account"]
+own = ec2.describe_snapshots(Filters=[{"Name": "owner-id", "Values": [me]}])["Snapshots"]
+settings = {"Region": "eu-west-1", "InstanceMetadataDefaults": ec2.get_instance_metadata_defaults()["AccountLevel"],
+    "SnapshotBlockPublicAccessState": ec2.get_snapshot_block_public_access_state()["State"]}
+for answered in (ec2.get_ebs_encryption_by_default(), ec2.get_image_block_public_access_state(), ec2.get_serial_console_access_status()):
+    settings.update(answered)
+answer.update({
+  "network-acl": ec2.describe_network_acls()["NetworkAcls"],
+  "route-table": ec2.describe_route_tables()["RouteTables"],
+  "internet-gateway": ec2.describe_internet_gateways()["InternetGateways"],
+  "vpc-endpoint": ec2.describe_vpc_endpoints()["VpcEndpoints"],
+  "vpc-peering-connection": ec2.describe_vpc_peering_connections()["VpcPeeringConnections"],
+  "vpn-connection": ec2.describe_vpn_connections()["VpnConnections"],
+  "transit-gateway": ec2.describe_transit_gateways()["TransitGateways"],
+  "key-pair": ec2.describe_key_pairs()["KeyPairs"],
+  "vpc-flow-log": ec2.describe_flow_logs()["FlowLogs"],
+  "launch-template": [versions(t) for t in ec2.describe_launch_templates()["LaunchTemplates"]],
+  "instance-status": ec2.describe_instance_status(IncludeAllInstances=True)["InstanceStatuses"],
+  "public-snapshot": [p for p in map(public, own) if p["CreateVolumePermissions"]],
+  "target-group": [health(g) for g in balancing.describe_target_groups()["TargetGroups"]],
+  "launch-configuration": scaling.describe_launch_configurations()["LaunchConfigurations"],
+  "scaling-policy": scaling.describe_policies()["ScalingPolicies"],
+  "region-settings": [settings],
+  "managed-instance": [patched(i) for i in ssm.describe_instance_information()["InstanceInformationList"]],
+  "account-summary": [{"AccountId": me, "SummaryMap": iam.get_account_summary()["SummaryMap"],
+    "PasswordPolicy": iam.get_account_password_policy()["PasswordPolicy"]}],
+  "iam-user": [user(row) for row in report],
+  "iam-role": details["RoleDetailList"],
+  "iam-group": details["GroupDetailList"],
+  "iam-policy": [dict(p, PolicyVersionList=[v for v in p["PolicyVersionList"] if v["IsDefaultVersion"]]) for p in details["Policies"]
+    if p["Arn"].startswith(f"arn:aws:iam::{me}:")],
+  "instance-profile": iam.list_instance_profiles()["InstanceProfiles"],
+  "trail": [dict(t, TrailStatus=trails.get_trail_status(Name=t["TrailARN"])) for t in trails.describe_trails()["trailList"]],
+})
 "#;
 
 /// Whether everything in `ours` stands in `theirs` as it is; times to the second.
@@ -109,29 +212,36 @@ fn everything_there_is_is_published_as_boto3_reads_it_and_told_gone_when_it_goes
     moto.python(SEED);
     let world = World::new(&moto.url(), BUSY);
     let mut skyherd = world.run();
-    world.await_whole(1);
+    world.await_whole(2);
     compare(&world, &moto);
     let before = world.present();
-    for kind in [
-        "instance",
-        "natgateway",
-        "load-balancer",
-        "auto-scaling-group",
-        "image",
-    ] {
+    for kind in ItemKind::ALL {
+        let kind = kind.as_str();
         assert!(!ids(&before, kind).is_empty(), "nothing of {kind}");
     }
+    let text = json!(before.values().collect::<Vec<_>>()).to_string();
+    assert!(!text.contains("c2VjcmV0"), "user data is nobody's business");
     moto.python(
         r#"
 ec2 = client("ec2")
 ec2.delete_volume(VolumeId=[v["VolumeId"] for v in ec2.describe_volumes()["Volumes"] if v["State"] == "available"][0])
 ec2.create_volume(AvailabilityZone="eu-west-1a", Size=7, VolumeType="gp3")
 client("elbv2").delete_load_balancer(LoadBalancerArn=client("elbv2").describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"])
+ec2.modify_snapshot_attribute(SnapshotId=[s["SnapshotId"] for s in ec2.describe_snapshots(Filters=[{"Name": "owner-id",
+    "Values": ["123456789012"]}])["Snapshots"] if s["Description"] == "shared"][0],
+    Attribute="createVolumePermission", OperationType="remove", GroupNames=["all"])
+client("iam").delete_group_policy(GroupName="ops", PolicyName="own")
+client("iam").remove_user_from_group(GroupName="ops", UserName="ann")
+client("iam").delete_group(GroupName="ops")
+client("cloudtrail").stop_logging(Name="all")
 "#,
     );
     await_until("the change arrives", DEADLINE, || {
         let present = world.present();
-        (ids(&present, "load-balancer").is_empty()
+        let logs = present.iter().find(|((_, kind, _), _)| kind == "trail");
+        let gone = ["load-balancer", "public-snapshot", "iam-group"];
+        (gone.iter().all(|kind| ids(&present, kind).is_empty())
+            && logs.is_some_and(|(_, trail)| trail["TrailStatus"]["IsLogging"] == false)
             && ids(&present, "volume") != ids(&before, "volume"))
         .then_some(())
     });
@@ -143,7 +253,7 @@ client("elbv2").delete_load_balancer(LoadBalancerArn=client("elbv2").describe_lo
     let told = world.records("aws.inventory").len();
     skyherd.stop();
     let mut again = world.run();
-    world.await_whole(1);
+    world.await_whole(2);
     assert_eq!(world.records("aws.inventory").len(), told);
     let shown = world.command(&["sources"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
@@ -173,7 +283,7 @@ fn of_fifty_accounts_one_that_refuses_is_named_and_the_rest_goes_on() {
     let settings = format!("[sources]\nregions = ['eu-west-1']\n{accounts}");
     let world = World::new(&proxy.url(), &settings);
     let mut skyherd = world.run();
-    let rows = world.await_whole(49);
+    let rows = world.await_whole(2 * 49);
     let refused: Vec<&Value> = rows
         .iter()
         .filter(|row| row["source"] == "accounts")
@@ -207,26 +317,28 @@ fn faults_are_ridden_out_and_a_kind_that_is_refused_never_looks_gone() {
     });
     let world = World::new(&proxy.url(), BUSY);
     let mut skyherd = world.run();
-    world.await_whole(1);
+    world.await_whole(2);
     compare(&world, &moto);
     let before = world.present();
     proxy.set(|asked| match asked.action.as_str() {
         "DescribeVolumes" => Act::Refuse(403, "UnauthorizedOperation"),
+        // Asked a target group each, after the list of them.
+        "DescribeTargetHealth" => Act::Refuse(403, "AccessDenied"),
         _ => Act::Pass,
     });
-    let rows = await_until("the refusal is told", DEADLINE, || {
-        let rows = world.sources();
-        rows.iter()
-            .any(|row| row["errors"] != json!([]))
-            .then_some(rows)
+    let errors = await_until("the refusals are told", DEADLINE, || {
+        let errors = world.sources()[0]["errors"].as_array().unwrap().clone();
+        (errors.len() == 2).then_some(errors)
     });
-    let errors = rows[0]["errors"].as_array().unwrap();
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(
-        errors[0].as_str().unwrap().contains("ec2:DescribeVolumes"),
-        "{errors:?}"
-    );
-    assert_eq!(ids(&world.present(), "volume"), ids(&before, "volume"));
+    for (error, action) in errors.iter().zip([
+        "ec2:DescribeVolumes",
+        "elasticloadbalancing:DescribeTargetHealth",
+    ]) {
+        assert!(error.as_str().unwrap().contains(action), "{errors:?}");
+    }
+    for kind in ["volume", "target-group"] {
+        assert_eq!(ids(&world.present(), kind), ids(&before, kind), "{kind}");
+    }
     skyherd.stop();
 }
 
@@ -258,7 +370,7 @@ ec2.delete_volume(VolumeId=[v["VolumeId"] for v in ec2.describe_volumes()["Volum
     );
     proxy.set(|_| Act::Pass);
     let mut again = world.run();
-    world.await_whole(1);
+    world.await_whole(2);
     compare(&world, &moto);
     again.stop();
 }
@@ -268,7 +380,7 @@ fn what_an_event_names_is_asked_for_at_once() {
     let Some(moto) = Moto::start() else { return };
     let world = World::new(&moto.url(), ONCE);
     let mut skyherd = world.run();
-    world.await_whole(1);
+    world.await_whole(2);
     assert!(ids(&world.present(), "instance").is_empty());
     let id = moto.python(
         r#"
@@ -287,6 +399,66 @@ answer = ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=1, M
             .contains(id.as_str().unwrap())
             .then_some(())
     });
+    skyherd.stop();
+}
+
+#[test]
+fn what_belongs_to_no_region_is_asked_for_once_an_account_and_at_once_when_an_event_says_so() {
+    let Some(moto) = Moto::start() else { return };
+    moto.python(SEED);
+    let proxy = Proxy::start(&moto, |_| Act::Pass);
+    let settings = ONCE.replace("['eu-west-1']", "['eu-west-1', 'eu-west-2', 'us-east-1']");
+    let world = World::new(&proxy.url(), &settings);
+    let mut skyherd = world.run();
+    let rows = world.await_whole(4);
+    let regions: Vec<&Value> = rows.iter().map(|row| &row["region"]).collect();
+    assert_eq!(regions, ["eu-west-1", "eu-west-2", "global", "us-east-1"]);
+    // Users, roles, groups, policies: a page each.
+    assert_eq!(proxy.count("GetAccountAuthorizationDetails"), 4);
+    for once in [
+        "GetCredentialReport",
+        "GetAccountSummary",
+        "ListInstanceProfiles",
+        "ListTrails",
+        "GetTrailStatus",
+    ] {
+        assert_eq!(proxy.count(once), 1, "{once}");
+    }
+    assert_eq!(proxy.count("DescribeVpnConnections"), 3, "a region each");
+    let placed = |kind: &str| -> Vec<Value> {
+        let of_kind = |record: &Value| record["kind"] == kind;
+        let records = world.records("aws.inventory").into_iter();
+        records
+            .filter(of_kind)
+            .map(|r| r["region"].clone())
+            .collect()
+    };
+    assert_eq!(placed("trail"), ["global"], "over all regions, and one");
+    assert_eq!(placed("iam-role"), ["global"]);
+    assert_eq!(placed("region-settings").len(), 3);
+    moto.python(
+        r#"client("iam").detach_role_policy(RoleName="web", PolicyArn="arn:aws:iam::123456789012:policy/admin")"#,
+    );
+    world.publish(&json!({
+        "version": "0", "id": "2", "detail-type": "AWS API Call via CloudTrail", "source": "aws.iam",
+        "account": HOME, "time": "2026-11-01T00:00:00Z", "region": "us-east-1", "resources": [],
+        "detail": { "eventID": "e-2", "eventName": "DetachRolePolicy", "eventSource": "iam.amazonaws.com",
+            "awsRegion": "us-east-1", "recipientAccountId": HOME,
+            "userIdentity": { "type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/staff/ann" },
+            "requestParameters": { "roleName": "web" } },
+    }));
+    await_until("the role is told again", DEADLINE, || {
+        let present = world.present();
+        let role = present.iter().find(|((_, kind, _), _)| kind == "iam-role");
+        role.unwrap().1["AttachedManagedPolicies"]
+            .is_null()
+            .then_some(())
+    });
+    assert_eq!(
+        proxy.count("GetAccountAuthorizationDetails"),
+        5,
+        "roles alone"
+    );
     skyherd.stop();
 }
 
@@ -315,8 +487,9 @@ answer = {"units": units, "ids": ids}
     );
     let world = World::new(&moto.url(), &settings);
     let mut skyherd = world.run();
-    let rows = world.await_whole(1);
+    let rows = world.await_whole(2);
     let accounts: Vec<&Value> = rows.iter().map(|row| &row["account"]).collect();
-    assert_eq!(accounts, [&made["ids"][0]]);
+    // Its region, and what it has outside regions.
+    assert_eq!(accounts, [&made["ids"][0]; 2]);
     skyherd.stop();
 }

@@ -33,8 +33,9 @@ impl Moto {
         let tools = require_tools()?;
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let mut command = Command::new(tools.join("moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/pulled/answers.py");
+        let mut command = Command::new(tools.join("python3"));
+        command.args([script, "-H", "127.0.0.1", "-p", &port.to_string()]);
         let service = Service::spawn("moto", command, &folder.path().join("moto.log"));
         await_until("moto answers", DEADLINE, || {
             TcpStream::connect(("127.0.0.1", port)).ok()

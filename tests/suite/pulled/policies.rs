@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 use skyherd::adapters::aws::called;
 
-use super::moto::boto3;
+use super::moto::{Act, Moto, Proxy, boto3};
+use super::world::World;
 
 /// Every word of the code, without comments, texts and tests.
 fn words(folder: &Path, words: &mut BTreeSet<String>) {
@@ -37,7 +40,7 @@ fn whatever_the_code_calls_is_in_a_policy_and_nothing_else_is() {
     let Some(operations) = boto3(
         r#"
 from botocore import xform_name
-services = ("sts", "ec2", "autoscaling", "elbv2", "organizations", "cloudwatch", "ce")
+services = ("sts", "ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm", "organizations", "cloudwatch", "ce")
 names = {operation for service in services
     for operation in client(service).meta.service_model.operation_names}
 answer = {xform_name(name): name for name in names}
@@ -65,4 +68,53 @@ answer = {xform_name(name): name for name in names}
     );
     assert!(calls.contains("DescribeNatGateways"), "a call in a table");
     assert!(calls.contains("ListAccountsForParent"), "a paged call");
+}
+
+#[test]
+fn no_page_is_asked_for_that_is_larger_than_its_api_gives() {
+    let Some(moto) = Moto::start() else { return };
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let all = Arc::clone(&asked);
+    let proxy = Proxy::start(&moto, move |request| {
+        all.lock()
+            .insert((request.action.clone(), request.body.clone()));
+        Act::Pass
+    });
+    let settings = "[sources]\nregions = ['eu-west-1']\n[[accounts]]\nid = '123456789012'";
+    let world = World::new(&proxy.url(), settings);
+    let mut skyherd = world.run();
+    world.await_whole(2);
+    skyherd.stop();
+    let requests: Vec<(String, String)> = asked.lock().iter().cloned().collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), json!(requests).to_string()).unwrap();
+    let judged = moto.python(&format!(
+        r#"
+from urllib.parse import parse_qs
+services = [client(name).meta.service_model for name in ("ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm")]
+answer = {{}}
+for action, body in json.load(open("{}")):
+    given = json.loads(body) if body.startswith("{{") else {{name: values[0] for name, values in parse_qs(body).items()}}
+    for service in services:
+        shape = service.operation_model(action).input_shape if action in service.operation_names else None
+        members = shape.members if shape else {{}}
+        for name in ("MaxResults", "MaxItems", "MaxRecords", "PageSize"):
+            if name in members and name in given:
+                limit = members[name].metadata.get("max", 1000)
+                answer[action] = [int(given[name]), limit]
+"#,
+        file.path().display()
+    ));
+    let judged = judged.as_object().unwrap();
+    for (action, pair) in judged {
+        let of = |at: usize| pair[at].as_u64().unwrap();
+        assert!(
+            of(0) <= of(1),
+            "{action} is asked for {} of {}",
+            of(0),
+            of(1)
+        );
+    }
+    assert_eq!(judged["DescribeRouteTables"], json!([100, 100]));
+    assert!(judged.len() > 20, "{:?}", judged.keys().collect::<Vec<_>>());
 }

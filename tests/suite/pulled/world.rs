@@ -9,7 +9,7 @@ use crate::harness::{DEADLINE, Proc, await_until, free_port, proc};
 
 const PARTITIONS: u32 = 4;
 /// Steps of the sources within which every place must be whole: more than any test's calls.
-const STEPS_MAX: usize = 1_000;
+const STEPS_MAX: usize = 10_000;
 
 /// Where a `skyherd` lives, over its restarts.
 pub(super) struct World {

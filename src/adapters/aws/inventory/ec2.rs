@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{
 
 use super::fields::Fields;
 
-fn tag(tag: &Tag) -> Fields {
+pub(super) fn tag(tag: &Tag) -> Fields {
     Fields::default()
         .text("Key", tag.key())
         .text("Value", tag.value())

@@ -1,6 +1,8 @@
 //! Kinds of the Auto Scaling and Elastic Load Balancing APIs, as JSON.
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+use aws_sdk_autoscaling::types::{
+    AutoScalingGroup, LaunchTemplateSpecification, ScalingPolicy, TargetTrackingConfiguration,
+};
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancer;
 
 use super::fields::Fields;
@@ -56,6 +58,68 @@ pub(super) fn group(item: &AutoScalingGroup) -> Fields {
                 .text("Value", tag.value())
                 .set("PropagateAtLaunch", tag.propagate_at_launch())
         })
+}
+
+pub(super) fn policy(item: &ScalingPolicy) -> Fields {
+    Fields::default()
+        .text("PolicyARN", item.policy_arn())
+        .text("PolicyName", item.policy_name())
+        .text("AutoScalingGroupName", item.auto_scaling_group_name())
+        .text("PolicyType", item.policy_type())
+        .set("Enabled", item.enabled())
+        .text("AdjustmentType", item.adjustment_type())
+        .set("ScalingAdjustment", item.scaling_adjustment())
+        .set("MinAdjustmentMagnitude", item.min_adjustment_magnitude())
+        .set("Cooldown", item.cooldown())
+        .set("EstimatedInstanceWarmup", item.estimated_instance_warmup())
+        .text("MetricAggregationType", item.metric_aggregation_type())
+        .list("StepAdjustments", item.step_adjustments(), |step| {
+            Fields::default()
+                .set(
+                    "MetricIntervalLowerBound",
+                    step.metric_interval_lower_bound(),
+                )
+                .set(
+                    "MetricIntervalUpperBound",
+                    step.metric_interval_upper_bound(),
+                )
+                .set("ScalingAdjustment", step.scaling_adjustment())
+        })
+        .part(
+            "TargetTrackingConfiguration",
+            item.target_tracking_configuration(),
+            tracking,
+        )
+        .list("Alarms", item.alarms(), |alarm| {
+            Fields::default()
+                .text("AlarmName", alarm.alarm_name())
+                .text("AlarmARN", alarm.alarm_arn())
+        })
+}
+
+fn tracking(item: &TargetTrackingConfiguration) -> Fields {
+    Fields::default()
+        .set("TargetValue", item.target_value())
+        .set("DisableScaleIn", item.disable_scale_in())
+        .part(
+            "PredefinedMetricSpecification",
+            item.predefined_metric_specification(),
+            |metric| {
+                Fields::default()
+                    .text("PredefinedMetricType", metric.predefined_metric_type())
+                    .text("ResourceLabel", metric.resource_label())
+            },
+        )
+        .part(
+            "CustomizedMetricSpecification",
+            item.customized_metric_specification(),
+            |metric| {
+                Fields::default()
+                    .text("Namespace", metric.namespace())
+                    .text("MetricName", metric.metric_name())
+                    .text("Statistic", metric.statistic())
+            },
+        )
 }
 
 pub(super) fn load_balancer(item: &LoadBalancer) -> Fields {
