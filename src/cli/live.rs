@@ -37,15 +37,10 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
     let regions = account.regions.join(", ");
     output.line(&format!("{name} as {caller}, in {regions}"))?;
     let lines = account.permissions.iter().map(|permission| {
-        let rules = permission.rules.join(", ");
         vec![
             permission.action.to_owned(),
             answer(permission),
-            if rules.is_empty() {
-                "none".to_owned()
-            } else {
-                rules
-            },
+            needed(permission),
         ]
     });
     let header = ["action", "answer", "rules that need it"];
@@ -57,11 +52,7 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
             output.line(&format!(
                 "  hint: allow it with deploy/iam/{}.json; rules lost: {}",
                 permission.policy,
-                if permission.rules.is_empty() {
-                    "none".to_owned()
-                } else {
-                    permission.rules.join(", ")
-                }
+                needed(permission)
             ))?;
         }
         for (region, why) in &permission.unclear {
@@ -70,6 +61,15 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The rules that need it; where none does, what is not known without it.
+fn needed(permission: &LivePermission) -> String {
+    match (permission.rules.as_slice(), permission.ability) {
+        ([], "") => "none".to_owned(),
+        ([], ability) => format!("none, but {ability}"),
+        (rules, _) => rules.join(", "),
+    }
 }
 
 fn answer(permission: &LivePermission) -> String {

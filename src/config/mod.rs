@@ -3,6 +3,7 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
+mod budgets;
 mod exemptions;
 mod load;
 mod problems;
@@ -15,12 +16,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use budgets::Budget;
 pub use exemptions::Exemption;
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
-pub use sources::{Account, Costs, Metrics, Organization, Sources};
+pub use sources::{Account, Alarms, Budgets, Costs, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What is pulled from them.
     pub sources: Sources,
+    /// What accounts may cost a month.
+    pub budgets: Vec<Budget>,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -278,6 +282,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             accounts: Vec::new(),
             sources: Sources::default(),
+            budgets: Vec::new(),
             exemptions: Vec::new(),
             failpoint: None,
         }

@@ -44,13 +44,17 @@ pub struct Sources {
     pub monthly_usd_max: u32,
     /// CloudWatch metrics, where no metric stream brings them; this costs money.
     pub metrics: Option<Metrics>,
-    /// Daily costs from Cost Explorer, where no export brings them; a page costs a cent.
+    /// Costs from Cost Explorer, where no export brings them; a page costs a cent.
     pub costs: Option<Costs>,
+    /// AWS Budgets, with what is spent of them; free.
+    pub budgets: Option<Budgets>,
+    /// CloudWatch's alarms with their states, where no event brings them; free.
+    pub alarms: Option<Alarms>,
     /// An AWS Organization whose accounts are pulled too.
     pub organization: Option<Organization>,
 }
 
-/// Daily costs from Cost Explorer.
+/// Costs from Cost Explorer, and what else it says of them.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Costs {
@@ -60,6 +64,20 @@ pub struct Costs {
     pub days: u32,
     /// Days of the past that are filled in at first.
     pub back_fill_days: u32,
+    /// Hours instead of days for the last two weeks; the payer has to switch them on and pays for them.
+    pub hourly: bool,
+    /// Milliseconds between rounds of what is asked besides costs, below.
+    pub reports_interval_ms: u64,
+    /// What will be spent until the month ends.
+    pub forecast: bool,
+    /// What Cost Anomaly Detection found.
+    pub anomalies: bool,
+    /// Utilisation and coverage of reservations, by day; two pages.
+    pub reservations: bool,
+    /// Utilisation and coverage of savings plans, by day; two pages.
+    pub savings_plans: bool,
+    /// Instances that AWS would make smaller or end.
+    pub rightsizing: bool,
 }
 
 impl Default for Costs {
@@ -68,6 +86,45 @@ impl Default for Costs {
             interval_ms: 8 * HOUR_MS,
             days: 5,
             back_fill_days: 35,
+            hourly: false,
+            reports_interval_ms: 24 * HOUR_MS,
+            forecast: true,
+            anomalies: true,
+            reservations: true,
+            savings_plans: true,
+            rightsizing: true,
+        }
+    }
+}
+
+/// AWS Budgets.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budgets {
+    /// Milliseconds between rounds; AWS brings its figures up to date a few times a day.
+    pub interval_ms: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            interval_ms: 6 * HOUR_MS,
+        }
+    }
+}
+
+/// CloudWatch's alarms.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alarms {
+    /// Milliseconds between rounds.
+    pub interval_ms: u64,
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        Self {
+            interval_ms: 5 * 60_000,
         }
     }
 }
@@ -145,6 +202,8 @@ impl Default for Sources {
             monthly_usd_max: 50,
             metrics: None,
             costs: None,
+            budgets: None,
+            alarms: None,
             organization: None,
         }
     }
@@ -227,6 +286,22 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     if let Some(costs) = &sources.costs {
         costs_problems(costs, &mut add);
     }
+    let intervals = [
+        (
+            "budgets",
+            sources.budgets.as_ref().map(|own| own.interval_ms),
+        ),
+        ("alarms", sources.alarms.as_ref().map(|own| own.interval_ms)),
+    ];
+    for (source, interval) in intervals {
+        if interval.is_some_and(|interval| !(1_000..=24 * HOUR_MS).contains(&interval)) {
+            add(
+                &format!("sources.{source}.interval_ms"),
+                format!("it is outside 1000 to {}", 24 * HOUR_MS),
+                "leave it out for the default",
+            );
+        }
+    }
     if let Some(metrics) = &sources.metrics {
         metrics_problems(metrics, &mut add);
     }
@@ -300,6 +375,11 @@ fn costs_problems(costs: &Costs, add: &mut impl FnMut(&str, String, &str)) {
     let day = 24 * HOUR_MS;
     for (path, value, (min, max)) in [
         ("interval_ms", costs.interval_ms, (1_000, 7 * day)),
+        (
+            "reports_interval_ms",
+            costs.reports_interval_ms,
+            (1_000, 31 * day),
+        ),
         ("days", u64::from(costs.days), (1, 62)),
         // Cost Explorer has 13 months, and the month that is going on.
         ("back_fill_days", u64::from(costs.back_fill_days), (1, 365)),
@@ -402,7 +482,8 @@ mod tests {
     fn every_wrong_account_is_told_with_a_way_out() {
         let text = "[[accounts]]\nid = '1'\nregions = ['eu-west-1a']\n[[accounts]]\nrole = 'reader'\n\
                     [[accounts]]\nrole = 'arn:aws:iam::1:role/x'\n[[accounts]]\nexternal_id = 'x'\n[[accounts]]\n\
-                    [sources]\ninventory_interval_ms = 5\n[sources.organization]\nrole = 'arn:aws:iam::1:role/x'";
+                    [sources]\ninventory_interval_ms = 5\n[sources.budgets]\ninterval_ms = 1\n\
+                    [sources.organization]\nrole = 'arn:aws:iam::1:role/x'";
         assert_eq!(
             paths(text),
             [
@@ -412,6 +493,7 @@ mod tests {
                 "accounts.3.role",
                 "accounts.4.external_id",
                 "accounts.5",
+                "sources.budgets.interval_ms",
                 "sources.inventory_interval_ms",
                 "sources.organization.role",
             ]

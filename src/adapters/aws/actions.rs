@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::inventory::action;
+use super::reports::Report;
 use crate::model::ItemKind;
 
 /// What calls are made for; each is allowed by a policy of its own.
@@ -19,8 +20,12 @@ pub enum Purpose {
     Inventory,
     /// `CloudWatch` metrics.
     Metrics,
-    /// Daily costs.
+    /// Costs, and what else Cost Explorer says of them.
     Costs,
+    /// Budgets.
+    Budgets,
+    /// Alarms.
+    Alarms,
 }
 
 /// Answers everybody; no policy can allow it or deny it.
@@ -28,13 +33,15 @@ const WHO_AM_I: &str = "sts:GetCallerIdentity";
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Roles,
         Self::Organization,
         Self::Regions,
         Self::Inventory,
         Self::Metrics,
         Self::Costs,
+        Self::Budgets,
+        Self::Alarms,
     ];
 
     /// Its name, and that of its policy's file.
@@ -46,6 +53,8 @@ impl Purpose {
             Self::Inventory => "inventory",
             Self::Metrics => "metrics",
             Self::Costs => "costs",
+            Self::Budgets => "budgets",
+            Self::Alarms => "alarms",
         }
     }
 
@@ -61,7 +70,14 @@ impl Purpose {
             Self::Regions => vec!["ec2:DescribeRegions"],
             Self::Inventory => ItemKind::ALL.map(action).to_vec(),
             Self::Metrics => vec!["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
-            Self::Costs => vec!["ce:GetCostAndUsage"],
+            Self::Costs => {
+                let reports = Report::ALL.into_iter().filter(|report| report.paid());
+                let mut actions = vec!["ce:GetCostAndUsage"];
+                actions.extend(reports.map(Report::action));
+                actions
+            }
+            Self::Budgets => vec![Report::Budgets.action()],
+            Self::Alarms => vec!["cloudwatch:DescribeAlarms"],
         };
         actions.sort_unstable();
         actions
@@ -93,13 +109,21 @@ pub fn called() -> impl Iterator<Item = &'static str> {
     listed.chain([WHO_AM_I])
 }
 
+/// Every operation called, as `service:Operation`. Budgets alone names its action otherwise.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    called().map(|action| match action {
+        "budgets:ViewBudget" => "budgets:DescribeBudgets",
+        other => other,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_that_is_called_changes_anything() {
-        let reads = ["Describe", "List", "Get"];
+        let reads = ["Describe", "List", "Get", "View"];
         for action in called().filter(|action| *action != "sts:AssumeRole") {
             let (_, operation) = action.split_once(':').expect("service and operation");
             assert!(

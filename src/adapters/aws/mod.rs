@@ -13,6 +13,7 @@ mod inventory;
 mod metrics;
 mod organization;
 mod pool;
+mod reports;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -27,15 +28,16 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
-pub use actions::{Purpose, called};
+pub use actions::{Purpose, called, operations};
 use bucket::Buckets;
-pub use costs::CostRow;
+pub use costs::{CostRow, Grain};
 use credentials::{Book, Lease};
 pub use error::CallError;
 pub use inventory::{Page, Wanted, action};
 pub use metrics::{Point, Points, SERIES_MAX, Series};
 pub use organization::{Member, Organization};
 use pool::Shelf;
+pub use reports::{Answer, Report};
 use tally::Meter;
 pub use tally::{Api, Counts, Tally};
 
@@ -97,6 +99,7 @@ pub struct Aws {
     balancing: Shelf<aws_sdk_elasticloadbalancingv2::Client>,
     cloudwatch: metrics::Clients,
     costs: costs::Clients,
+    budgets: reports::Clients,
     tally: Arc<Tally>,
 }
 
@@ -116,6 +119,7 @@ impl Aws {
             balancing: Shelf::new(CLIENTS_MAX),
             cloudwatch: metrics::clients(),
             costs: costs::clients(),
+            budgets: reports::clients(),
             tally,
         }
     }

@@ -5,6 +5,7 @@
 //! in rows of the `memory` topic, beside the agents' backups.
 
 mod accounts;
+mod alarms;
 mod costs;
 mod events;
 mod known;
@@ -13,6 +14,7 @@ mod marks;
 mod metrics;
 mod money;
 mod plan;
+mod reports;
 mod status;
 mod sweep;
 mod units;
@@ -163,7 +165,9 @@ pub(super) fn start(
     let wanted = !config.accounts.is_empty() || config.sources.organization.is_some();
     let pulls = config.sources.inventory_interval_ms > 0
         || config.sources.metrics.is_some()
-        || config.sources.costs.is_some();
+        || config.sources.costs.is_some()
+        || config.sources.budgets.is_some()
+        || config.sources.alarms.is_some();
     if !wanted || !pulls {
         return Ok(Vec::new());
     }

@@ -6,4 +6,5 @@ mod moto;
 mod paid;
 mod plan;
 mod policies;
+mod reports;
 mod world;

@@ -1,5 +1,6 @@
 //! Describe calls, a page at a time, each item as JSON in the API's own field names.
 
+mod alarms;
 mod ec2;
 mod fields;
 mod fleet;
