@@ -4,6 +4,7 @@
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
 mod budgets;
+mod costs;
 mod exemptions;
 mod load;
 mod problems;
@@ -17,12 +18,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 pub use budgets::Budget;
+pub use costs::{Budgets, Costs};
 pub use exemptions::Exemption;
 pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
-pub use sources::{Account, Alarms, Budgets, Costs, Metrics, Organization, Sources};
+pub use sources::{Account, Alarms, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::costs::{self, Budgets, Costs};
 use super::{Config, Problem, Secret, list};
 
 /// Milliseconds of an hour.
-const HOUR_MS: u64 = 3_600_000;
+pub(super) const HOUR_MS: u64 = 3_600_000;
 
 /// An account whose facts are pulled.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
@@ -52,65 +53,6 @@ pub struct Sources {
     pub alarms: Option<Alarms>,
     /// An AWS Organization whose accounts are pulled too.
     pub organization: Option<Organization>,
-}
-
-/// Costs from Cost Explorer, and what else it says of them.
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Costs {
-    /// Milliseconds between rounds.
-    pub interval_ms: u64,
-    /// Days that are asked for again each round, since they still change.
-    pub days: u32,
-    /// Days of the past that are filled in at first.
-    pub back_fill_days: u32,
-    /// Hours instead of days for the last two weeks; the payer has to switch them on and pays for them.
-    pub hourly: bool,
-    /// Milliseconds between rounds of what is asked besides costs, below.
-    pub reports_interval_ms: u64,
-    /// What will be spent until the month ends.
-    pub forecast: bool,
-    /// What Cost Anomaly Detection found.
-    pub anomalies: bool,
-    /// Utilisation and coverage of reservations, by day; two pages.
-    pub reservations: bool,
-    /// Utilisation and coverage of savings plans, by day; two pages.
-    pub savings_plans: bool,
-    /// Instances that AWS would make smaller or end.
-    pub rightsizing: bool,
-}
-
-impl Default for Costs {
-    fn default() -> Self {
-        Self {
-            interval_ms: 8 * HOUR_MS,
-            days: 5,
-            back_fill_days: 35,
-            hourly: false,
-            reports_interval_ms: 24 * HOUR_MS,
-            forecast: true,
-            anomalies: true,
-            reservations: true,
-            savings_plans: true,
-            rightsizing: true,
-        }
-    }
-}
-
-/// AWS Budgets.
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Budgets {
-    /// Milliseconds between rounds; AWS brings its figures up to date a few times a day.
-    pub interval_ms: u64,
-}
-
-impl Default for Budgets {
-    fn default() -> Self {
-        Self {
-            interval_ms: 6 * HOUR_MS,
-        }
-    }
 }
 
 /// CloudWatch's alarms.
@@ -284,7 +226,7 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         }
     }
     if let Some(costs) = &sources.costs {
-        costs_problems(costs, &mut add);
+        costs::problems(costs, &mut add);
     }
     let intervals = [
         (
@@ -368,29 +310,6 @@ fn organization_problems(organization: &Organization, add: &mut impl FnMut(&str,
             format!("{role:?} is not the ARN of a role"),
             "write it as arn:aws:iam::111122223333:role/skyherd-list",
         );
-    }
-}
-
-fn costs_problems(costs: &Costs, add: &mut impl FnMut(&str, String, &str)) {
-    let day = 24 * HOUR_MS;
-    for (path, value, (min, max)) in [
-        ("interval_ms", costs.interval_ms, (1_000, 7 * day)),
-        (
-            "reports_interval_ms",
-            costs.reports_interval_ms,
-            (1_000, 31 * day),
-        ),
-        ("days", u64::from(costs.days), (1, 62)),
-        // Cost Explorer has 13 months, and the month that is going on.
-        ("back_fill_days", u64::from(costs.back_fill_days), (1, 365)),
-    ] {
-        if !(min..=max).contains(&value) {
-            add(
-                &format!("sources.costs.{path}"),
-                format!("{value} is outside {min} to {max}"),
-                "leave it out for the default",
-            );
-        }
     }
 }
 

@@ -17,10 +17,11 @@ use crate::model::{Timestamp, Usd};
 pub const THRESHOLDS: [u8; 3] = [50, 80, 100];
 /// Part of the limit that is told when a forecast reaches it, in percent (catalogue).
 pub const FORESEEN: u8 = 100;
-/// From how long a period on the figures of the one before may still be shown in it. OURS: a month's.
+/// From how long a period on its first day is left out: AWS brings budgets up to date a few times a
+/// day, so they may still show the period before. OURS: a month.
 const LONG_MS: i64 = 27 * Timestamp::DAY;
-/// For how long after its begin. AWS brings budgets up to date a few times a day.
-const STALE_MS: i64 = Timestamp::DAY;
+/// How long a period is where nobody says it, in Budgets' words.
+const MONTHLY: &str = "MONTHLY";
 
 /// The resource type of a budget of our own configuration; AWS's may have the same name.
 pub const PLANNED: &str = "configured-budget";
@@ -67,10 +68,10 @@ pub struct Budget {
     /// When it ends.
     #[serde(rename = "e")]
     pub end: Timestamp,
-    /// How long a period is, in Budgets' words; empty while nobody said.
+    /// How long a period is, in Budgets' words.
     #[serde(default, rename = "t", skip_serializing_if = "SmolStr::is_empty")]
     time_unit: SmolStr,
-    /// When the figures were told.
+    /// When the newest of the figures were told.
     #[serde(rename = "a")]
     pub at: Timestamp,
     /// The amount budgeted.
@@ -79,12 +80,12 @@ pub struct Budget {
     /// What the amounts are counted in: `USD`, or a unit of use.
     #[serde(rename = "u")]
     pub unit: SmolStr,
-    /// What is spent of it.
+    /// When it was told what is spent of it, and how much.
     #[serde(default, rename = "p", skip_serializing_if = "Option::is_none")]
-    pub actual: Option<Usd>,
-    /// What will be spent when the period ends.
+    pub actual: Option<(Timestamp, Usd)>,
+    /// When it was told what will be spent until the period ends, and how much.
     #[serde(default, rename = "f", skip_serializing_if = "Option::is_none")]
-    pub forecast: Option<Usd>,
+    pub forecast: Option<(Timestamp, Usd)>,
     /// The greatest threshold that was reached in the period; 0 for none.
     #[serde(default, rename = "r")]
     pub reached: u8,
@@ -169,7 +170,7 @@ fn month(number: i64) -> Option<Timestamp> {
 
 /// The month of a moment in UTC, and the one after it.
 pub fn month_of(at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    period("MONTHLY", &Value::Null, at)
+    period(MONTHLY, &Value::Null, at)
 }
 
 /// The period a moment is in: a UTC day, month, quarter or year. A period of another kind is the
@@ -186,7 +187,7 @@ fn period(time_unit: &str, detail: &Value, at: Timestamp) -> Option<(Timestamp, 
     };
     match time_unit {
         "DAILY" => Some((day(at.day()), day(at.day() + 1))),
-        "" | "MONTHLY" => months(1),
+        MONTHLY => months(1),
         "QUARTERLY" => months(3),
         "ANNUALLY" => months(12),
         _ => {
@@ -205,17 +206,18 @@ impl Budget {
         if said.time_unit.is_empty() {
             said.time_unit.clone_from(&self.time_unit);
         }
+        if said.time_unit.is_empty() {
+            said.time_unit = MONTHLY.into();
+        }
         let Some((start, end)) = period(&said.time_unit, detail, at) else {
             return false;
         };
-        let before = self.clone();
-        if start < self.start {
+        let long = end.since(start) >= LONG_MS;
+        if start < self.start || (long && at.since(start) < Timestamp::DAY) {
             return false;
         }
+        let before = self.clone();
         if start > self.start {
-            if self.shown_still(&said, start, end, at) {
-                return false;
-            }
             *self = Self::default();
         }
         (self.start, self.end) = (start, end);
@@ -225,9 +227,12 @@ impl Budget {
             self.at = at;
             self.time_unit = said.time_unit;
             (self.limit, self.unit) = (said.limit, said.unit);
-            self.actual = said.actual.or(self.actual);
-            self.forecast = said.forecast.or(self.forecast);
         }
+        // The newest counts, and of two at once the greater.
+        let newer =
+            |known: Option<(Timestamp, Usd)>, sum: Option<Usd>| known.max(sum.map(|sum| (at, sum)));
+        self.actual = newer(self.actual, said.actual);
+        self.forecast = newer(self.forecast, said.forecast);
         *self != before
     }
 
@@ -252,20 +257,9 @@ impl Budget {
         (self.start, self.end) = (start, end);
         self.at = at.max(self.at);
         (self.limit, self.unit) = (standing.limit, "USD".into());
-        self.actual = Some(standing.spent);
-        self.reach(&standing.thresholds, self.actual, self.limit);
+        self.actual = Some((self.at, standing.spent));
+        self.reach(&standing.thresholds, Some(standing.spent), self.limit);
         *self != before
-    }
-
-    /// Whether a new month is shown the figures of the last one still: as much as was spent then, and
-    /// it has only begun.
-    fn shown_still(&self, said: &Said, start: Timestamp, end: Timestamp, at: Timestamp) -> bool {
-        end.since(start) >= LONG_MS
-            && at.since(start) < STALE_MS
-            && self.end == start
-            && self
-                .actual
-                .is_some_and(|spent| spent > Usd::ZERO && said.actual >= Some(spent))
     }
 
     /// An amount for a person.
@@ -344,26 +338,49 @@ mod tests {
         assert_eq!(all, take([2, 1, 0]));
         assert_eq!(all, take([1, 2, 0]));
         assert_eq!((all.reached, all.foreseen), (80, true));
-        assert_eq!(
-            all.actual.map(|sum| all.percent(sum)).as_deref(),
-            Some("79 %")
-        );
+        let newest = all.actual.map(|(_, sum)| all.percent(sum));
+        assert_eq!(newest.as_deref(), Some("79 %"));
     }
 
     #[test]
-    fn a_new_month_begins_at_nothing_and_is_not_shown_the_old_one_s_figures() {
+    fn notifications_of_two_kinds_in_any_order_are_one_budget() {
+        let notice = |kind: &str, sum: &str| {
+            json!({
+                "budgetName": "all", "budgetType": "Cost", "alertType": kind,
+                "budgetedAmount": {"value": "100.00", "unit": "USD"},
+                "amount": {"value": sum, "unit": "USD"},
+            })
+        };
+        let told = [
+            (notice("ACTUAL", "55"), at("2026-11-10T00:00:00Z")),
+            (notice("FORECASTED", "104"), at("2026-11-11T00:00:00Z")),
+            (status("MONTHLY", "57", "98"), at("2026-11-12T00:00:00Z")),
+        ];
+        let take = |order: [usize; 3]| {
+            let mut budget = Budget::default();
+            for index in order {
+                budget.take(&told[index].0, told[index].1);
+            }
+            budget
+        };
+        let all = take([0, 1, 2]);
+        assert_eq!((all.reached, all.foreseen), (50, true));
+        for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            assert_eq!(take(order), all, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_month_begins_at_nothing_and_its_first_day_is_not_believed() {
         let mut budget = Budget::default();
         budget.take(&status("MONTHLY", "95", "95"), at("2026-11-30T23:00:00Z"));
         assert_eq!(budget.reached, 80);
-        assert!(!budget.take(&status("MONTHLY", "96", "96"), at("2026-12-01T03:00:00Z")));
-        assert!(budget.take(&status("MONTHLY", "1", "96"), at("2026-12-01T09:00:00Z")));
+        assert!(!budget.take(&status("MONTHLY", "96", "96"), at("2026-12-01T23:59:59Z")));
+        assert!(budget.take(&status("MONTHLY", "3", "96"), at("2026-12-02T00:00:00Z")));
         assert_eq!((budget.reached, budget.foreseen), (0, false));
         assert!(!budget.take(&status("MONTHLY", "99", "99"), at("2026-11-30T23:30:00Z")));
-        // As much as in the month before, but later than AWS is.
-        let mut late = Budget::default();
-        late.take(&status("MONTHLY", "55", "90"), at("2026-11-30T23:00:00Z"));
-        assert!(late.take(&status("MONTHLY", "60", "90"), at("2026-12-02T00:00:00Z")));
-        assert_eq!(late.reached, 50);
+        // A day has no such day.
+        assert!(Budget::default().take(&status("DAILY", "96", "96"), at("2026-12-01T01:00:00Z")));
     }
 
     #[test]

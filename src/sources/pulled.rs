@@ -46,9 +46,9 @@ pub fn cost_record(
     (unblended, amortized, currency): (&str, &str, &str),
 ) -> Vec<u8> {
     // A day has no hour, an hour has.
-    let moment = |text: &str| match text.contains('T') {
-        true => text.to_owned(),
-        false => format!("{text}T00:00:00Z"),
+    let moment = |text: &str| {
+        let hour = if text.contains('T') { "" } else { "T00:00:00Z" };
+        format!("{text}{hour}")
     };
     let row = json!({
         "ProviderName": "AWS",

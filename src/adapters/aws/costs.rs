@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_costexplorer::types::{
     DateInterval, Dimension, DimensionValues, Expression, Granularity, GroupDefinition,
-    GroupDefinitionType, MetricValue,
+    GroupDefinitionType, MetricValue, ResultByTime,
 };
 
 use super::pool::Shelf;
@@ -120,30 +120,7 @@ impl Aws {
             .send()
             .await
             .map_err(|error| CallError::of("ce:GetCostAndUsage", &error))?;
-        let mut rows = Vec::new();
-        for day in answer.results_by_time() {
-            let Some(period) = day.time_period() else {
-                continue;
-            };
-            for group in day.groups() {
-                let [service, usage_type] = group.keys() else {
-                    continue;
-                };
-                let Some((unblended, currency)) = amount(group.metrics(), METRICS[0]) else {
-                    continue;
-                };
-                let amortized = amount(group.metrics(), METRICS[1]);
-                rows.push(CostRow {
-                    start: period.start().to_owned(),
-                    end: period.end().to_owned(),
-                    service: service.clone(),
-                    usage_type: usage_type.clone(),
-                    amortized: amortized.map_or_else(|| unblended.clone(), |(amount, _)| amount),
-                    unblended,
-                    currency,
-                });
-            }
-        }
+        let rows = answer.results_by_time().iter().flat_map(rows).collect();
         let next = answer.next_page_token().filter(|next| !next.is_empty());
         Ok((rows, next.map(str::to_owned)))
     }
@@ -162,6 +139,30 @@ pub(super) fn of(account: &str) -> Expression {
         .values(account)
         .build();
     Expression::builder().dimensions(own).build()
+}
+
+/// What one period says.
+fn rows(period: &ResultByTime) -> Vec<CostRow> {
+    let Some(span) = period.time_period() else {
+        return Vec::new();
+    };
+    let groups = period.groups().iter().filter_map(|group| {
+        let [service, usage_type] = group.keys() else {
+            return None;
+        };
+        let (unblended, currency) = amount(group.metrics(), METRICS[0])?;
+        let amortized = amount(group.metrics(), METRICS[1]);
+        Some(CostRow {
+            start: span.start().to_owned(),
+            end: span.end().to_owned(),
+            service: service.clone(),
+            usage_type: usage_type.clone(),
+            amortized: amortized.map_or_else(|| unblended.clone(), |(amount, _)| amount),
+            unblended,
+            currency,
+        })
+    });
+    groups.collect()
 }
 
 fn amount(metrics: Option<&HashMap<String, MetricValue>>, name: &str) -> Option<(String, String)> {

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::config_bag::ConfigBag;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -109,7 +110,7 @@ impl Intercept for Kept {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let answer = context.response().map(|answer| answer.body());
+        let answer = context.response().map(Response::body);
         if let Some(body) = answer.and_then(|body| body.bytes()) {
             *self.0.lock() = body.to_vec();
         }

@@ -71,7 +71,7 @@ impl Alarms {
                 let (which, state) = state(&alarm);
                 after.told.insert(which, state);
                 if self.told.get(&which) != Some(&state) {
-                    records.extend(told(shared, alarm, &hints)?);
+                    records.extend(told(shared, &alarm, &hints)?);
                 }
             }
             next = more;
@@ -91,7 +91,7 @@ impl Alarms {
 }
 
 /// The event that tells of the alarm.
-fn told(shared: &Shared, alarm: Value, hints: &Hints) -> Result<Vec<Outgoing>, Fault> {
+fn told(shared: &Shared, alarm: &Value, hints: &Hints) -> Result<Vec<Outgoing>, Fault> {
     let answer = json!({ "MetricAlarms": [alarm] }).to_string();
     let mut records = Vec::new();
     for part in open(answer.as_bytes(), hints) {

@@ -235,6 +235,12 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     }
     (planned.series, planned.series_paid_for) = (series, paid_for);
     planned.resources = sum(|count| count.resources);
+    name(&mut planned, counted);
+    planned
+}
+
+/// Says whose plan it is, and what could not be counted for it.
+fn name(planned: &mut PlannedAccount, counted: Vec<(Target, Count)>) {
     for (target, count) in counted {
         planned.account = target.account;
         let region = &target.place.region;
@@ -246,7 +252,6 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     }
     planned.regions.sort();
     planned.errors.sort();
-    planned
 }
 
 #[cfg(test)]

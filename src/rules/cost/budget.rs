@@ -36,7 +36,7 @@ fn day(at: Timestamp) -> String {
 }
 
 fn spent(case: &Case<'_>, budget: &Budget) -> Option<Found> {
-    let actual = budget.actual.filter(|_| budget.reached > 0)?;
+    let (at, actual) = budget.actual.filter(|_| budget.reached > 0)?;
     let severity = match budget.reached {
         100.. => Severity::Critical,
         80.. => Severity::High,
@@ -54,17 +54,17 @@ fn spent(case: &Case<'_>, budget: &Budget) -> Option<Found> {
     let mut found = Found::new(
         severity,
         why,
-        vec![evidence("actual spend", sum, threshold, budget.at)],
+        vec![evidence("actual spend", sum, threshold, at)],
     )
     .discriminator("actual")
-    .since(budget.at)
+    .since(at)
     .propose(proposal(ActionKind::Investigate, []));
     found.facts = budget.reached.to_string().into();
     Some(found)
 }
 
 fn foreseen(case: &Case<'_>, budget: &Budget) -> Option<Found> {
-    let forecast = budget.forecast.filter(|_| budget.foreseen)?;
+    let (at, forecast) = budget.forecast.filter(|_| budget.foreseen)?;
     let (sum, limit) = (budget.shown(forecast), budget.shown(budget.limit));
     let why = format!(
         "budget {}: {sum} of {limit} will be spent by {} ({}), AWS forecasts",
@@ -77,10 +77,10 @@ fn foreseen(case: &Case<'_>, budget: &Budget) -> Option<Found> {
         Found::new(
             Severity::High,
             why,
-            vec![evidence("forecast spend", sum, threshold, budget.at)],
+            vec![evidence("forecast spend", sum, threshold, at)],
         )
         .discriminator("forecast")
-        .since(budget.at)
+        .since(at)
         .confidence(FORECAST_CONFIDENCE)
         .propose(proposal(ActionKind::Investigate, [])),
     )
@@ -112,7 +112,7 @@ impl Rule for BudgetUsed {
         let limit = budget.limit.as_f64();
         Some(Measure::above(
             "part of the budget that is spent",
-            budget.actual?.as_f64() / limit * 100.0,
+            budget.actual?.1.as_f64() / limit * 100.0,
             f64::from(THRESHOLDS[0]),
             "%",
         ))

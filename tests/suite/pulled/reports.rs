@@ -50,7 +50,8 @@ fn anomalies(impact: f64) -> Value {
 
 fn budget(actual: &str) -> Value {
     json!({ "Budgets": [{
-        "BudgetName": "platform", "BudgetType": "COST", "TimeUnit": "MONTHLY",
+        // By the day: on a month's first the rule would wait for the second.
+        "BudgetName": "platform", "BudgetType": "COST", "TimeUnit": "DAILY",
         "BudgetLimit": { "Amount": "1000.0", "Unit": "USD" },
         "TimePeriod": { "Start": 1_767_225_600.0, "End": 3_706_473_600.0 },
         "CalculatedSpend": {
