@@ -9,7 +9,7 @@ locals {
   events = var.endpoint != "" && var.send_events ? 1 : 0
   own    = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.this.account_id } }
   # One policy a source of facts, written from what the program calls.
-  reading = concat(["costs", "inventory", "metrics", "regions"], var.reads_organization ? ["organization"] : [], var.bucket != "" ? ["files"] : [])
+  reading = concat(["alarms", "budgets", "costs", "inventory", "metrics", "regions"], var.reads_organization ? ["organization"] : [], var.bucket != "" ? ["files"] : [])
 }
 
 # ---- pulled: what deploy/iam lists, and nothing that changes anything

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::model::{Finding, Message, Recommendation, Topic};
 use crate::ports::{Clock as _, Outgoing, PortResult, RecordView};
 use crate::rules::Exemptions;
+use crate::rules::budget::Plan;
 use crate::runtime::{Options, Outside, Standing, SystemClock, Turn, Worker};
 use crate::sources::{Decoded, decode};
 use crate::telemetry::Metrics;
@@ -32,6 +33,8 @@ pub struct ReplayOptions {
     pub partitions: u32,
     /// Findings to mute, beside those that tags mute.
     pub exemptions: Exemptions,
+    /// What accounts may cost a month.
+    pub budgets: Vec<Plan>,
 }
 
 impl ReplayOptions {
@@ -40,6 +43,7 @@ impl ReplayOptions {
         Self {
             partitions: config.partitions,
             exemptions: config.exempt(),
+            budgets: config.plans(),
         }
     }
 }
@@ -49,6 +53,7 @@ impl Default for ReplayOptions {
         Self {
             partitions: crate::config::PARTITIONS,
             exemptions: Exemptions::default(),
+            budgets: Vec::new(),
         }
     }
 }
@@ -149,8 +154,11 @@ impl Replay {
         self.flush()?;
         if self.crew.is_empty() {
             for name in DOMAINS {
-                let worker =
-                    self.worker(DomainAgent::new(name).exempting(self.options.exemptions.clone()))?;
+                let worker = self.worker(
+                    DomainAgent::new(name)
+                        .exempting(self.options.exemptions.clone())
+                        .budgeting(self.options.budgets.clone()),
+                )?;
                 self.crew.push(worker);
             }
             let coordinator = self.worker(Coordinator)?;

@@ -154,7 +154,11 @@ impl Service {
             };
             let thread = match name {
                 AgentName::Coordinator => spawn.start(Coordinator)?,
-                domain => spawn.start(DomainAgent::new(*domain).exempting(config.exempt()))?,
+                domain => spawn.start(
+                    DomainAgent::new(*domain)
+                        .exempting(config.exempt())
+                        .budgeting(config.plans()),
+                )?,
             };
             threads.push((*name, thread));
         }

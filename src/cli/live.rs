@@ -56,15 +56,10 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
         return Ok(());
     }
     let lines = account.permissions.iter().map(|permission| {
-        let rules = permission.rules.join(", ");
         vec![
             permission.action.to_owned(),
             answer(permission),
-            if rules.is_empty() {
-                "none".to_owned()
-            } else {
-                rules
-            },
+            needed(permission),
         ]
     });
     let header = ["action", "answer", "rules that need it"];
@@ -76,11 +71,7 @@ fn show(account: &LiveAccount, output: &mut Output) -> anyhow::Result<()> {
             output.line(&format!(
                 "  hint: allow it with deploy/iam/{}.json; rules lost: {}",
                 permission.policy,
-                if permission.rules.is_empty() {
-                    "none".to_owned()
-                } else {
-                    permission.rules.join(", ")
-                }
+                needed(permission)
             ))?;
         }
         for (region, why) in &permission.unclear {
@@ -99,6 +90,15 @@ fn within(region: &str) -> String {
     match region {
         "-" => String::new(),
         region => format!(" in {region}"),
+    }
+}
+
+/// The rules that need it; where none does, what is not known without it.
+fn needed(permission: &LivePermission) -> String {
+    match (permission.rules.as_slice(), permission.ability) {
+        ([], "") => "none".to_owned(),
+        ([], ability) => format!("none, but {ability}"),
+        (rules, _) => rules.join(", "),
     }
 }
 

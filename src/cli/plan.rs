@@ -96,6 +96,12 @@ fn what(account: &PlannedAccount, source: &str) -> String {
         ),
         "metrics" => format!("{} of {} series", account.series_paid_for, account.series),
         "costs" => "days by service and usage type".to_owned(),
+        "forecast" => "the rest of the month".to_owned(),
+        "anomalies" => "what Cost Anomaly Detection found".to_owned(),
+        "reservations" | "savings-plans" => "use and coverage by day".to_owned(),
+        "rightsizing" => "instances AWS would make smaller".to_owned(),
+        "budgets" => "budgets and what is spent of them".to_owned(),
+        "alarms" => "alarms and their states".to_owned(),
         _ => "credentials, an hour each".to_owned(),
     }
 }

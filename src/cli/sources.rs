@@ -119,6 +119,15 @@ fn show(told: &Value, rows: &[Value], output: &mut Output) -> anyhow::Result<()>
             ))?;
         }
     }
+    for row in rows {
+        for why in row["nothing"].as_array().into_iter().flatten() {
+            let (account, source) = (text(row, "account"), text(row, "source"));
+            output.line(&format!(
+                "{account} {source}: nothing: {}",
+                why.as_str().unwrap_or_default()
+            ))?;
+        }
+    }
     output.line("")?;
     let apis = told["apis"]
         .as_array()

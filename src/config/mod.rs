@@ -4,6 +4,8 @@
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
 mod by_metric;
+mod budgets;
+mod costs;
 mod exemptions;
 mod files;
 mod http;
@@ -20,6 +22,8 @@ use serde::{Deserialize, Deserializer};
 
 pub use by_metric::ByMetric;
 pub(crate) use by_metric::fits;
+pub use budgets::Budget;
+pub use costs::{Budgets, Costs};
 pub use exemptions::Exemption;
 pub use files::{Files, bucket};
 pub use http::{Http, Ingest, Tls};
@@ -28,7 +32,7 @@ pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
 pub(crate) use sources::retention_hours;
-pub use sources::{Account, Costs, Metrics, Organization, Sources};
+pub use sources::{Account, Alarms, Metrics, Organization, Sources};
 
 use crate::model::{AgentName, Timestamp};
 
@@ -76,6 +80,8 @@ pub struct Config {
     pub sources: Sources,
     /// Folders and buckets that are watched for files.
     pub files: Vec<Files>,
+    /// What accounts may cost a month.
+    pub budgets: Vec<Budget>,
     /// What is meant to be as it is: findings that are muted.
     pub exemptions: Vec<Exemption>,
     /// Where a test ends the process (`SKYHERD_TEST_FAILPOINT`); not a setting of the file.
@@ -265,6 +271,7 @@ impl Default for Config {
             accounts: Vec::new(),
             sources: Sources::default(),
             files: Vec::new(),
+            budgets: Vec::new(),
             exemptions: Vec::new(),
             failpoint: None,
         }

@@ -72,6 +72,7 @@ impl Config {
         self.access(&mut problems);
         super::sources::problems(self, &mut problems);
         super::files::problems(self, &mut problems);
+        self.budget_problems(&mut problems);
         self.exemption_problems(&mut problems);
         if let Some(kafka) = &self.kafka {
             kafka_problems(kafka, &mut problems);

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::costs::{self, Budgets, Costs};
 use super::{ByMetric, Config, Problem, Secret, list};
 
 /// Milliseconds of an hour.
-const HOUR_MS: u64 = 3_600_000;
+pub(super) const HOUR_MS: u64 = 3_600_000;
 
 /// An account whose facts are pulled.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
@@ -44,30 +45,28 @@ pub struct Sources {
     pub monthly_usd_max: u32,
     /// CloudWatch metrics, where no metric stream brings them; this costs money.
     pub metrics: Option<Metrics>,
-    /// Daily costs from Cost Explorer, where no export brings them; a page costs a cent.
+    /// Costs from Cost Explorer, where no export brings them; a page costs a cent.
     pub costs: Option<Costs>,
+    /// AWS Budgets, with what is spent of them; free.
+    pub budgets: Option<Budgets>,
+    /// CloudWatch's alarms with their states, where no event brings them; free.
+    pub alarms: Option<Alarms>,
     /// An AWS Organization whose accounts are pulled too.
     pub organization: Option<Organization>,
 }
 
-/// Daily costs from Cost Explorer.
+/// CloudWatch's alarms.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Costs {
+pub struct Alarms {
     /// Milliseconds between rounds.
     pub interval_ms: u64,
-    /// Days that are asked for again each round, since they still change.
-    pub days: u32,
-    /// Days of the past that are filled in at first.
-    pub back_fill_days: u32,
 }
 
-impl Default for Costs {
+impl Default for Alarms {
     fn default() -> Self {
         Self {
-            interval_ms: 8 * HOUR_MS,
-            days: 5,
-            back_fill_days: 35,
+            interval_ms: 5 * 60_000,
         }
     }
 }
@@ -148,6 +147,8 @@ impl Default for Sources {
             monthly_usd_max: 50,
             metrics: None,
             costs: None,
+            budgets: None,
+            alarms: None,
             organization: None,
         }
     }
@@ -228,7 +229,23 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         }
     }
     if let Some(costs) = &sources.costs {
-        costs_problems(costs, &mut add);
+        costs::problems(costs, &mut add);
+    }
+    let intervals = [
+        (
+            "budgets",
+            sources.budgets.as_ref().map(|own| own.interval_ms),
+        ),
+        ("alarms", sources.alarms.as_ref().map(|own| own.interval_ms)),
+    ];
+    for (source, interval) in intervals {
+        if interval.is_some_and(|interval| !(1_000..=24 * HOUR_MS).contains(&interval)) {
+            add(
+                &format!("sources.{source}.interval_ms"),
+                format!("it is outside 1000 to {}", 24 * HOUR_MS),
+                "leave it out for the default",
+            );
+        }
     }
     if let Some(metrics) = &sources.metrics {
         metrics_problems(metrics, &mut add);
@@ -296,24 +313,6 @@ fn organization_problems(organization: &Organization, add: &mut impl FnMut(&str,
             format!("{role:?} is not the ARN of a role"),
             "write it as arn:aws:iam::111122223333:role/skyherd-list",
         );
-    }
-}
-
-fn costs_problems(costs: &Costs, add: &mut impl FnMut(&str, String, &str)) {
-    let day = 24 * HOUR_MS;
-    for (path, value, (min, max)) in [
-        ("interval_ms", costs.interval_ms, (1_000, 7 * day)),
-        ("days", u64::from(costs.days), (1, 62)),
-        // Cost Explorer has 13 months, and the month that is going on.
-        ("back_fill_days", u64::from(costs.back_fill_days), (1, 365)),
-    ] {
-        if !(min..=max).contains(&value) {
-            add(
-                &format!("sources.costs.{path}"),
-                format!("{value} is outside {min} to {max}"),
-                "leave it out for the default",
-            );
-        }
     }
 }
 
@@ -406,7 +405,8 @@ mod tests {
     fn every_wrong_account_is_told_with_a_way_out() {
         let text = "[[accounts]]\nid = '1'\nregions = ['eu-west-1a']\n[[accounts]]\nrole = 'reader'\n\
                     [[accounts]]\nrole = 'arn:aws:iam::1:role/x'\n[[accounts]]\nexternal_id = 'x'\n[[accounts]]\n\
-                    [sources]\ninventory_interval_ms = 5\n[sources.organization]\nrole = 'arn:aws:iam::1:role/x'";
+                    [sources]\ninventory_interval_ms = 5\n[sources.budgets]\ninterval_ms = 1\n\
+                    [sources.organization]\nrole = 'arn:aws:iam::1:role/x'";
         assert_eq!(
             paths(text),
             [
@@ -416,6 +416,7 @@ mod tests {
                 "accounts.3.role",
                 "accounts.4.external_id",
                 "accounts.5",
+                "sources.budgets.interval_ms",
                 "sources.inventory_interval_ms",
                 "sources.organization.role",
             ]

@@ -18,7 +18,7 @@ pub struct SourceRow {
     pub account: String,
     /// The region; `-` where none was reached.
     pub region: String,
-    /// What is pulled: `inventory`, `metrics`, `costs`, `files`, or `accounts` for an account that
+    /// What is pulled: `inventory`, `metrics`, `costs`, `files`, …, or `accounts` for an account that
     /// does not answer.
     pub source: String,
     /// When everything was last taken, without a gap.
@@ -31,6 +31,8 @@ pub struct SourceRow {
     pub published: u64,
     /// What went wrong the last time; empty when nothing did.
     pub errors: Vec<String>,
+    /// What there was nothing of, in AWS's words: no savings plan, say, or a thing not switched on.
+    pub nothing: Vec<String>,
 }
 
 /// Requests to one API of AWS since the process began.

@@ -141,8 +141,10 @@ pub enum EventKind {
     Alarm,
     /// Cost anomaly.
     CostAnomaly,
-    /// A budget's threshold reached, or forecast to be.
+    /// A budget: what is spent of it, or its threshold reached or forecast to be.
     Budget,
+    /// What will be spent by a day to come.
+    CostForecast,
     /// A change AWS itself proposes: Compute Optimizer, Cost Optimization Hub, Cost Explorer.
     Advice,
     /// Use or coverage of reservations and savings plans over a period.

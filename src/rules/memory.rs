@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::budget::Budget;
 use super::inventory::Thing;
 use super::network::Exposure;
 use super::own::memory::Own;
 use super::spend::Spend;
 use super::stats::Series;
-use crate::model::{Environment, Subject, Timestamp};
+use crate::model::{Environment, Subject, Timestamp, Usd};
 
 /// Sightings kept with their times; older ones are folded into the state they amount to.
 pub const SIGHTINGS: usize = 8;
@@ -18,6 +19,8 @@ pub const SIGHTINGS: usize = 8;
 pub const USERS: usize = 256;
 /// Resources remembered as carrying another.
 pub const CARRIERS: usize = 8;
+/// Months whose spend is remembered of an account.
+pub const MONTHS: usize = 3;
 /// Groups remembered with what they open.
 pub const EXPOSURES: usize = 16;
 
@@ -121,6 +124,12 @@ pub struct Memory {
     /// Spend by day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend: Option<Spend>,
+    /// What is spent of it, when the subject is a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What was spent a month by when it began, when the subject is an account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub months: BTreeMap<Timestamp, Usd>,
     /// Resources that use this one, and whether each has a public address.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<SmolStr, bool>,

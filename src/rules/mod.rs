@@ -3,6 +3,7 @@
 //! Rules read, agents remember: a rule never writes state, so it needs no knowledge of topics,
 //! replays or expiry. Everything here is pure.
 
+pub mod budget;
 pub mod exempt;
 pub mod inventory;
 pub mod memory;
@@ -347,6 +348,7 @@ pub const RULES: &[&dyn Rule] = &[
     &cost::unattached_volume::UnattachedVolume,
     &cost::old_volume_type::OldVolumeType,
     &cost::unused_address::UnusedAddress,
+    &cost::budget::BudgetUsed,
     &cost::spend_anomaly::SpendAnomaly,
     &security::all_ports_open::AllPortsOpen,
     &security::remote_access_open::RemoteAccessOpen,

@@ -196,6 +196,13 @@ impl Spend {
     pub fn day(&self, day: i64) -> Option<Usd> {
         self.days.get(&day).map(|day| day.sum)
     }
+    /// The spend of the days from `first` to `last`, inclusive.
+    pub fn sum(&self, first: i64, last: i64) -> Usd {
+        if first > last {
+            return Usd::ZERO;
+        }
+        self.days.range(first..=last).map(|(_, day)| day.sum).sum()
+    }
     /// Days from `first` to `last`, inclusive, days without lines left out.
     pub fn range(&self, first: i64, last: i64) -> Vec<(i64, f64)> {
         if first > last {

@@ -22,6 +22,7 @@ pub(super) fn about(event: &Envelope<'_>) -> Result<About, Undecodable> {
         EventKind::CostAnomaly => cost_anomaly(event),
         EventKind::MalwareScan => malware_scan(event),
         EventKind::Budget => budget(event),
+        EventKind::CostForecast => forecast(event),
         EventKind::Advice => Ok(advice(event)),
         EventKind::Commitment => commitment(event),
         EventKind::LogLines => log_lines(event),
@@ -296,13 +297,31 @@ fn cost_anomaly(event: &Envelope<'_>) -> Result<About, Undecodable> {
 
 fn budget(event: &Envelope<'_>) -> Result<About, Undecodable> {
     let name = event.required("/budgetName")?;
-    let alert = event.required("/alertType")?;
     let kind = event.scalar("/budgetType");
+    if event.text("/alertType").is_none() {
+        let limit = event.required("/budgetedAmount/value")?;
+        let actual = event.scalar("/actualAmount/value");
+        let forecast = event.scalar("/forecastedAmount/value");
+        let day = event.at.day().to_string();
+        return Ok(About {
+            subject: resource(&event.account, "global", "budget", name),
+            dedupe: event.key(&[name, &kind, limit, &actual, &forecast, &day]),
+        });
+    }
+    let alert = event.required("/alertType")?;
     let threshold = event.scalar("/threshold/value") + &event.scalar("/threshold/unit");
     Ok(About {
         subject: resource(&event.account, "global", "budget", name),
         // A threshold is told once a day at most.
         dedupe: event.key(&[name, &kind, alert, &threshold, &event.at.day().to_string()]),
+    })
+}
+
+fn forecast(event: &Envelope<'_>) -> Result<About, Undecodable> {
+    let total = event.required("/Total/Amount")?;
+    Ok(About {
+        subject: subject(&event.account, "global", "forecast"),
+        dedupe: event.key(&[total, &event.at.day().to_string(), &event.id]),
     })
 }
 

@@ -164,7 +164,8 @@ fn kind_of(source: &str, detail_type: &str) -> Option<EventKind> {
         ) => EventKind::Alarm,
         ("aws.ce", "Anomaly Detected") => EventKind::CostAnomaly,
         // AWS sends no events of these: the names are ours (see `open`).
-        ("aws.budgets", "AWS Budgets Notification") => EventKind::Budget,
+        ("aws.budgets", "AWS Budgets Notification" | "AWS Budgets Status") => EventKind::Budget,
+        ("aws.ce", "Cost Forecast") => EventKind::CostForecast,
         ("aws.ce", "Commitment Report") => EventKind::Commitment,
         (_, "AWS Recommendation") => EventKind::Advice,
         ("aws.logs", "CloudWatch Logs Subscription") => EventKind::LogLines,

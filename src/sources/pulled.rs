@@ -41,7 +41,7 @@ pub fn metric_record(
     record.to_string().into_bytes()
 }
 
-/// One usage type's day of costs as a FOCUS row, so that asked and exported costs are decoded by the
+/// One usage type's day or hour of costs as a FOCUS row, so that asked and exported costs are decoded by the
 /// same code. Cost Explorer groups by two things at once, so the row names no region.
 pub fn cost_record(
     account: &str,
@@ -49,14 +49,19 @@ pub fn cost_record(
     (start, end): (&str, &str),
     (unblended, amortized, currency): (&str, &str, &str),
 ) -> Vec<u8> {
+    // A day has no hour, an hour has.
+    let moment = |text: &str| {
+        let hour = if text.contains('T') { "" } else { "T00:00:00Z" };
+        format!("{text}{hour}")
+    };
     let row = json!({
         "ProviderName": "AWS",
         "SubAccountId": account,
         "ServiceName": service,
         "x_UsageType": usage_type,
         "ChargeCategory": "Usage",
-        "ChargePeriodStart": format!("{start}T00:00:00Z"),
-        "ChargePeriodEnd": format!("{end}T00:00:00Z"),
+        "ChargePeriodStart": moment(start),
+        "ChargePeriodEnd": moment(end),
         "BilledCost": unblended,
         "EffectiveCost": amortized,
         "BillingCurrency": currency,

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::inventory;
+use super::reports::Report;
 use crate::model::ItemKind;
 
 /// What calls are made for; each is allowed by a policy of its own.
@@ -19,10 +20,14 @@ pub enum Purpose {
     Inventory,
     /// `CloudWatch` metrics.
     Metrics,
-    /// Daily costs.
+    /// Costs, and what else Cost Explorer says of them.
     Costs,
     /// Files in buckets that are watched.
     Files,
+    /// Budgets.
+    Budgets,
+    /// Alarms.
+    Alarms,
 }
 
 /// Answers everybody; no policy can allow it or deny it.
@@ -30,13 +35,15 @@ const WHO_AM_I: &str = "sts:GetCallerIdentity";
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Roles,
         Self::Organization,
         Self::Regions,
         Self::Inventory,
         Self::Metrics,
         Self::Costs,
+        Self::Budgets,
+        Self::Alarms,
         Self::Files,
     ];
 
@@ -50,6 +57,8 @@ impl Purpose {
             Self::Metrics => "metrics",
             Self::Costs => "costs",
             Self::Files => "files",
+            Self::Budgets => "budgets",
+            Self::Alarms => "alarms",
         }
     }
 
@@ -69,8 +78,15 @@ impl Purpose {
                 all.filter(|action| *action != WHO_AM_I).collect()
             }
             Self::Metrics => vec!["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"],
-            Self::Costs => vec!["ce:GetCostAndUsage"],
             Self::Files => vec!["s3:ListBucket", "s3:GetObject"],
+            Self::Costs => {
+                let reports = Report::ALL.into_iter().filter(|report| report.paid());
+                let mut actions = vec!["ce:GetCostAndUsage"];
+                actions.extend(reports.map(Report::action));
+                actions
+            }
+            Self::Budgets => vec![Report::Budgets.action()],
+            Self::Alarms => vec!["cloudwatch:DescribeAlarms"],
         };
         actions.sort_unstable();
         actions.dedup();
@@ -105,17 +121,27 @@ pub fn called() -> impl Iterator<Item = &'static str> {
     listed.chain([WHO_AM_I])
 }
 
+/// Every operation called, as `service:Operation`. Budgets alone names its action otherwise.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    called().map(|action| match action {
+        "budgets:ViewBudget" => "budgets:DescribeBudgets",
+        other => other,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_that_is_called_changes_anything() {
-        let reads = ["Describe", "List", "Get"];
+        let reads = ["Describe", "List", "Get", "View"];
         // Not by their names: the first gives credentials, the second has IAM write the report on
         // credentials that it keeps for four hours. Neither changes what the account has or allows.
         let harmless = ["sts:AssumeRole", "iam:GenerateCredentialReport"];
         for action in called().filter(|action| !harmless.contains(action)) {
+        let reads = ["Describe", "List", "Get", "View"];
+        for action in called().filter(|action| *action != "sts:AssumeRole") {
             let (_, operation) = action.split_once(':').expect("service and operation");
             assert!(
                 reads.iter().any(|verb| operation.starts_with(verb)),

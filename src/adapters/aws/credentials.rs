@@ -93,7 +93,9 @@ impl Book {
                     CallError::Throttled(told) => {
                         CallError::Throttled(format!("role {role}: {told}"))
                     }
-                    CallError::Failed(told) | CallError::Missing(told) => {
+                    CallError::Failed(told)
+                    | CallError::Missing(told)
+                    | CallError::Nothing(told) => {
                         CallError::Failed(format!("role {role}: {told}"))
                     }
                 }

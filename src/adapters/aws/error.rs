@@ -18,6 +18,9 @@ pub enum CallError {
     /// Put off again and again; later is the next try.
     #[error("{0}")]
     Throttled(String),
+    /// AWS has nothing of what was asked for, or was never told to gather it; that is an answer.
+    #[error("{0}")]
+    Nothing(String),
     /// Anything else: the network, a fault at AWS, an answer that makes no sense.
     #[error("{0}")]
     Failed(String),
@@ -57,6 +60,11 @@ const THROTTLED: [&str; 7] = [
     "EC2ThrottledException",
 ];
 
+/// Codes of answers that there is nothing: Cost Explorer's, and Budgets' to an account without any.
+const NOTHING: [&str; 2] = ["DataUnavailableException", "NotFoundException"];
+/// What Cost Explorer says, as a refusal, where somebody has to switch the thing on.
+const NOT_SWITCHED_ON: [&str; 2] = ["is an opt-in only feature", "not enabled for cost explorer"];
+
 impl CallError {
     /// Sorts the failure of `action`, an IAM action such as `ec2:DescribeVolumes`.
     pub(super) fn of<E, R>(action: &str, error: &SdkError<E, R>) -> Self
@@ -73,8 +81,11 @@ impl CallError {
             }
             None => format!("{action}: {}", causes(error)),
         };
+        let nothing = code.is_some_and(|code| NOTHING.contains(&code))
+            || NOT_SWITCHED_ON.iter().any(|says| told.contains(says));
         let told = clip(told);
         match code {
+            _ if nothing => Self::Nothing(told),
             Some(code) if REFUSED.contains(&code) => Self::Refused(told),
             Some(code) if MISSING.iter().any(|end| code.ends_with(end)) => Self::Missing(told),
             Some(code) if THROTTLED.contains(&code) => Self::Throttled(told),

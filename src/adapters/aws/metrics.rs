@@ -111,7 +111,10 @@ struct Gathered {
 }
 
 impl Aws {
-    async fn cloudwatch(&self, place: &Place) -> Result<aws_sdk_cloudwatch::Client, CallError> {
+    pub(super) async fn cloudwatch(
+        &self,
+        place: &Place,
+    ) -> Result<aws_sdk_cloudwatch::Client, CallError> {
         self.ready(place).await?;
         if let Some(client) = self.cloudwatch.get(place, &self.tally) {
             return Ok(client);

@@ -14,6 +14,7 @@ mod metrics;
 mod objects;
 mod organization;
 mod pool;
+mod reports;
 mod tally;
 mod wire;
 
@@ -29,9 +30,9 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
-pub use actions::{Purpose, called};
+pub use actions::{Purpose, called, operations};
 use bucket::Buckets;
-pub use costs::CostRow;
+pub use costs::{CostRow, Grain};
 use credentials::{Book, Lease};
 pub use error::CallError;
 pub use inventory::{Page, Wanted, action, actions, whole};
@@ -39,6 +40,7 @@ pub use metrics::{Form, Point, Points, Series};
 pub use objects::{Object, Objects};
 pub use organization::{Member, Organization};
 use pool::Shelf;
+pub use reports::{Answer, Report};
 use tally::Meter;
 pub use tally::{Api, Counts, Tally};
 
@@ -104,6 +106,7 @@ pub struct Aws {
     cloudwatch: metrics::Clients,
     costs: costs::Clients,
     wire: Arc<aws_smithy_http_client::Connector>,
+    budgets: reports::Clients,
     tally: Arc<Tally>,
 }
 
@@ -127,6 +130,7 @@ impl Aws {
             cloudwatch: metrics::clients(),
             costs: costs::clients(),
             wire: objects::connector(),
+            budgets: reports::clients(),
             tally,
         }
     }

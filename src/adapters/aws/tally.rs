@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::actions::called;
+use super::actions::operations;
 use super::error::throttled;
 
 /// The APIs asked.
@@ -40,11 +40,13 @@ pub enum Api {
     CostExplorer,
     /// S3.
     S3,
+    /// Budgets.
+    Budgets,
 }
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Sts,
         Self::Ec2,
         Self::AutoScaling,
@@ -56,6 +58,7 @@ impl Api {
         Self::CloudWatch,
         Self::CostExplorer,
         Self::S3,
+        Self::Budgets,
     ];
     /// Its name in IAM actions.
     pub fn as_str(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Api {
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",
             Self::S3 => "s3",
+            Self::Budgets => "budgets",
         }
     }
 }
@@ -126,7 +130,7 @@ impl Tally {
 
 /// Whether an operation of an API is among the actions that policies allow.
 fn listed(api: Api, operation: &str) -> bool {
-    called().any(|action| action.split_once(':') == Some((api.as_str(), operation)))
+    operations().any(|named| named.split_once(':') == Some((api.as_str(), operation)))
 }
 
 /// Counts the attempts of one client, and lets only those through that policies allow.
@@ -209,6 +213,7 @@ mod tests {
         assert!(listed(Api::Sts, "GetCallerIdentity"));
         assert!(!listed(Api::Ec2, "DeleteVolume"));
         assert!(!listed(Api::Ec2, "DescribeLoadBalancers"), "another API's");
+        assert!(listed(Api::Budgets, "DescribeBudgets"), "by its operation");
         assert!(!listed(Api::Ec2, ""));
     }
 }

@@ -8,9 +8,10 @@ use super::{DomainAgent, RuleRef, account_subject};
 use crate::agents::{Observation, Observed};
 use crate::model::{
     AgentName, ApiCall, CostLine, Delivered, Event, EventKind, Fact, FactBody, Item, ItemKind,
-    MetricPoint, Place, Presence, Subject, Timestamp,
+    MetricPoint, Place, Presence, Subject, Timestamp, Usd,
 };
 use crate::rules::Thing;
+use crate::rules::budget::month_of;
 use crate::rules::stats::Upsert;
 
 /// The subject of a usage: what cost lines are compared by.
@@ -192,6 +193,14 @@ impl Turn<'_> {
         let id = Observed::Text(event.id.clone());
         self.observe(at, event.detail_type.clone(), id);
         self.take_report(event, at);
+        if event.kind == EventKind::Budget {
+            let known = &mut self.state.memory.budget;
+            let mut budget = known.take().unwrap_or_default();
+            // One that says nothing of a sum is not remembered.
+            if budget.take(&event.detail, at) || budget.limit > Usd::ZERO {
+                *known = Some(budget);
+            }
+        }
         let before = self.parts();
         let was_gone = self.state.memory.gone();
         let told = if tells_state(event, self.key) {
@@ -224,6 +233,7 @@ impl Turn<'_> {
     }
 
     fn take_cost(&mut self, line: &CostLine) {
+        let before = self.month_of(line.start);
         let spend = self.state.memory.spend.get_or_insert_default();
         match spend.upsert(line) {
             Upsert::Unchanged => return,
@@ -240,6 +250,7 @@ impl Turn<'_> {
             "cost".into(),
             Observed::Text(format_smolstr!("{}", line.effective)),
         );
+        self.tell_spent(line.start, before);
         self.judge(|rule| rule.meta().needs.costs);
     }
 
@@ -267,16 +278,36 @@ impl Turn<'_> {
 
     /// Lets a delivery's sums count.
     pub(super) fn take_delivered(&mut self, delivered: &Delivered) {
+        let start = delivered.period.start;
+        let before = self.month_of(start);
         let Some(spend) = &mut self.state.memory.spend else {
             return;
         };
         let changed = spend.deliver(delivered);
         let newest = spend.newest().and_then(|day| Some((day, spend.day(day)?)));
         self.effects.dirty = true;
+        self.tell_spent(start, before);
         if let Some((day, sum)) = newest.filter(|_| changed) {
             let day = Timestamp::from_ms(day.saturating_mul(Timestamp::DAY)).min(self.now);
             self.observe(day, "cost".into(), Observed::Text(format_smolstr!("{sum}")));
             self.judge(|rule| rule.meta().needs.costs);
+        }
+    }
+
+    /// What this usage cost in the month of a moment.
+    fn month_of(&self, at: Timestamp) -> Usd {
+        let spend = self.state.memory.spend.as_ref().zip(month_of(at));
+        spend.map_or(Usd::ZERO, |(spend, (first, next))| {
+            spend.sum(first.day(), next.day() - 1)
+        })
+    }
+
+    /// Tells the account by how much the month is another one now.
+    fn tell_spent(&mut self, at: Timestamp, before: Usd) {
+        let more = self.month_of(at) - before;
+        if let Some((month, _)) = month_of(at).filter(|_| more != Usd::ZERO) {
+            let account = account_subject(self.key.account());
+            self.tell(account, Says::Spent { month, more });
         }
     }
 

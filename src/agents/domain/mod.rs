@@ -27,6 +27,7 @@ use crate::model::{
     AgentName, Edge, EventKind, ExemptedBy, Exemption, FactBody, FindingStatus, Item, ItemKind,
     Message, MetricPoint, Subject, TaskKind, Timestamp, Topic,
 };
+use crate::rules::budget::Plan;
 use crate::rules::{Exemptions, Metric, RULES, Rule, Thing};
 use edges::Turn;
 
@@ -47,6 +48,7 @@ pub struct DomainAgent {
     metrics: Vec<(Metric, Vec<RuleRef>)>,
     handler: Box<dyn TaskHandler>,
     exemptions: Exemptions,
+    budgets: Vec<Plan>,
 }
 
 impl fmt::Debug for DomainAgent {
@@ -83,6 +85,7 @@ impl DomainAgent {
             metrics,
             handler,
             exemptions: Exemptions::default(),
+            budgets: Vec::new(),
         }
     }
 
@@ -92,6 +95,13 @@ impl DomainAgent {
     #[must_use]
     pub fn exempting(mut self, exemptions: Exemptions) -> Self {
         self.exemptions = exemptions;
+        self
+    }
+
+    /// The agent with the budgets of the configuration, this process's own as its exemptions are.
+    #[must_use]
+    pub fn budgeting(mut self, budgets: Vec<Plan>) -> Self {
+        self.budgets = budgets;
         self
     }
 

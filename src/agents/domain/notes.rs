@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::model::{Delivered, FindingId, Subject, Timestamp};
-use crate::rules::memory::{CARRIERS, Carrier, EXPOSURES, USERS};
+use crate::model::{Delivered, EventKind, FindingId, Subject, Timestamp, Usd};
+use crate::rules::budget::{PLANNED, Standing};
+use crate::rules::memory::{CARRIERS, Carrier, EXPOSURES, MONTHS, USERS};
 use crate::rules::network::{Exposure, exposure};
 
 use super::edges::Turn;
@@ -57,6 +58,15 @@ pub enum Says {
     },
     /// To a usage: all rows of a delivery were told.
     Delivered(Delivered),
+    /// To the account: a usage of it cost more or less in a month than was told before.
+    Spent {
+        /// When the month begins.
+        month: Timestamp,
+        /// By how much.
+        more: Usd,
+    },
+    /// To a budget of the configuration: how it stands.
+    Stands(Standing),
 }
 
 impl Turn<'_> {
@@ -93,6 +103,44 @@ impl Turn<'_> {
                 None => self.effects.late += 1,
             },
             Says::Delivered(delivered) => self.take_delivered(delivered),
+            Says::Spent { month, more } => self.take_spent(*month, *more),
+            Says::Stands(standing) => {
+                let budget = self.state.memory.budget.get_or_insert_default();
+                if budget.stand(standing, note.at) {
+                    self.effects.dirty = true;
+                    self.judge(|rule| rule.meta().needs.events.contains(&EventKind::Budget));
+                }
+            }
+        }
+    }
+
+    /// Adds to the account's month, and tells the budgets of the configuration how they stand.
+    fn take_spent(&mut self, month: Timestamp, more: Usd) {
+        let months = &mut self.state.memory.months;
+        if months.len() >= MONTHS && !months.contains_key(&month) {
+            // A month before those remembered is in no budget's period.
+            if months
+                .first_key_value()
+                .is_some_and(|(oldest, _)| *oldest > month)
+            {
+                return;
+            }
+            months.pop_first();
+        }
+        let spent = months.entry(month).or_default();
+        *spent += more;
+        let spent = *spent;
+        self.effects.dirty = true;
+        let (agent, account) = (self.agent, self.key.account());
+        for plan in agent.budgets.iter().filter(|plan| plan.is_for(account)) {
+            let subject = Subject::new(account, "global", &format!("{PLANNED}/{}", plan.name));
+            let standing = Standing {
+                month,
+                spent,
+                limit: plan.limit,
+                thresholds: plan.thresholds.clone(),
+            };
+            self.tell(subject, Says::Stands(standing));
         }
     }
 

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use super::accounts::{self, Target};
 use super::metrics::namespaces;
 use super::money::PAGE_MICRO_USD;
-use super::{SWEEPS_MAX, blocking};
+use super::{SWEEPS_MAX, blocking, reports};
 use crate::adapters::aws::{
-    Aws, CallError, Caller, Form, Page, Points, Purpose, Series, Tally, Wanted, action, actions,
+    Aws, CallError, Caller, Form, Grain, Page, Points, Purpose, Series, Tally, Wanted, action, actions,
 };
 use crate::config::{Config, Metrics};
 use crate::model::{ItemKind, Timestamp};
@@ -36,6 +36,8 @@ pub struct LivePermission {
     pub unclear: BTreeMap<String, String>,
     /// Rules that see nothing without it, by id.
     pub rules: Vec<&'static str>,
+    /// What else is not known without it; empty where rules say it all.
+    pub ability: &'static str,
 }
 
 /// One account.
@@ -92,6 +94,21 @@ fn rules_of(action: &str) -> Vec<&'static str> {
         .filter(|meta| meta.permissions.contains(&read_with))
         .map(|meta| meta.id)
         .collect()
+}
+
+/// What people and other programs are told by a call that no rule needs.
+fn ability_of(action: &str) -> &'static str {
+    match action {
+        "ce:GetCostForecast" => "what the month will cost",
+        "ce:GetAnomalies" => "the anomalies that AWS finds",
+        "ce:GetReservationUtilization" => "how much of reservations is used",
+        "ce:GetReservationCoverage" => "how much use reservations cover",
+        "ce:GetSavingsPlansUtilization" => "how much of savings plans is used",
+        "ce:GetSavingsPlansCoverage" => "how much use savings plans cover",
+        "ce:GetRightsizingRecommendation" => "what AWS would make smaller",
+        "cloudwatch:DescribeAlarms" => "alarms and their states",
+        _ => "",
+    }
 }
 
 /// Asks everything. A page of Cost Explorer costs a cent an account where it is configured.
@@ -169,17 +186,61 @@ async fn ask(aws: &Aws, config: &Config, target: &Target) -> Vec<Answer> {
         let answer = point(aws, target, settings, now).await;
         answers.push(("cloudwatch:GetMetricData", Purpose::Metrics, answer));
     }
-    // Costs are the account's and not a region's.
-    if config.sources.costs.is_some() && target.global() {
+    if config.sources.alarms.is_some() {
+        let page = aws.alarms(place, None).await;
+        let answer = page.map(|_| ());
+        answers.push(("cloudwatch:DescribeAlarms", Purpose::Alarms, answer));
+    }
+    if target.global() {
+        ask_once(aws, config, target, now, &mut answers).await;
+    }
+    answers
+}
+
+/// Makes every call that is the account's and not a region's.
+async fn ask_once(
+    aws: &Aws,
+    config: &Config,
+    target: &Target,
+    now: Timestamp,
+    answers: &mut Vec<Answer>,
+) {
+    let (access, account) = (&target.place.access, target.account.as_str());
+    if let Some(costs) = &config.sources.costs {
         let (from, to) = (
             super::costs::date(now.plus(-DAY_MS)),
             super::costs::date(now),
         );
-        let days = (from.as_str(), to.as_str());
-        let page = aws.costs(&place.access, &target.account, days, None).await;
-        answers.push(("ce:GetCostAndUsage", Purpose::Costs, page.map(|_| ())));
+        let grain = if costs.hourly {
+            Grain::Hour
+        } else {
+            Grain::Day
+        };
+        let page = aws.costs(access, account, (&from, &to), grain, None).await;
+        answers.push(("ce:GetCostAndUsage", Purpose::Costs, allowed(page)));
     }
-    answers
+    for wanted in reports::wanted(config) {
+        for report in wanted.reports {
+            let costs = config.sources.costs.as_ref();
+            let (from, to) = reports::span(*report, now, costs, false);
+            let span = (from.as_str(), to.as_str());
+            let page = aws.report(access, account, *report, span, None).await;
+            let purpose = if report.paid() {
+                Purpose::Costs
+            } else {
+                Purpose::Budgets
+            };
+            answers.push((report.action(), purpose, allowed(page)));
+        }
+    }
+}
+
+/// An answer that there is nothing is one that may be given.
+fn allowed<T>(answer: Result<T, CallError>) -> Result<(), CallError> {
+    match answer {
+        Ok(_) | Err(CallError::Nothing(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a page of a kind says of the actions it takes: those that were called, up to one that did
@@ -256,12 +317,13 @@ fn note(
                 refused: BTreeMap::new(),
                 unclear: BTreeMap::new(),
                 rules: rules_of(action),
+                ability: ability_of(action),
             });
             account.permissions.len() - 1
         });
         let permission = &mut account.permissions[at];
         match answer {
-            Ok(()) => {}
+            Ok(()) | Err(CallError::Nothing(_)) => {}
             Err(CallError::Refused(why)) => {
                 permission.refused.insert(region.clone(), why);
             }

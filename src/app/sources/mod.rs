@@ -6,6 +6,7 @@
 
 mod accounts;
 mod again;
+mod alarms;
 mod costs;
 mod events;
 mod files;
@@ -15,6 +16,7 @@ mod marks;
 mod metrics;
 mod money;
 mod plan;
+mod reports;
 mod status;
 mod sweep;
 mod told;
@@ -169,7 +171,9 @@ pub(super) fn start(
     let wanted = !config.accounts.is_empty() || config.sources.organization.is_some();
     let pulls = config.sources.inventory_interval_ms > 0
         || config.sources.metrics.is_some()
-        || config.sources.costs.is_some();
+        || config.sources.costs.is_some()
+        || config.sources.budgets.is_some()
+        || config.sources.alarms.is_some();
     if !(wanted && pulls) && config.files.is_empty() {
         return Ok(Vec::new());
     }

@@ -32,7 +32,7 @@ pub(super) struct Purse {
 }
 
 /// The civil month of a time in UTC, counted from year 0, and where it ends.
-fn month(now: Timestamp) -> (i64, i64) {
+pub(super) fn month(now: Timestamp) -> (i64, i64) {
     let date = jiff::Timestamp::from_millisecond(now.ms())
         .unwrap_or_default()
         .to_zoned(jiff::tz::TimeZone::UTC);

@@ -26,7 +26,7 @@ const ROLE_MS: u64 = 3_600_000;
 /// What one source of one account takes a month.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedSource {
-    /// `inventory`, `metrics`, `costs`, `roles`.
+    /// `inventory`, `metrics`, `costs`, `forecast`, …, `roles`.
     pub source: &'static str,
     /// Calls.
     pub calls: u64,
@@ -225,6 +225,22 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
         add("costs", pages, pages * PAGE_MICRO_USD);
         left -= pages * PAGE_MICRO_USD;
     }
+    for wanted in super::reports::wanted(config) {
+        let each = wanted.round_micro_usd();
+        let affordable = left.checked_div(each).unwrap_or(u64::MAX);
+        let rounds = rounds(wanted.interval_ms).min(affordable);
+        add(
+            wanted.source,
+            rounds * wanted.reports.len() as u64,
+            rounds * each,
+        );
+        left -= rounds * each;
+    }
+    if let Some(alarms) = &sources.alarms {
+        // How many pages there are is not counted before: one a region at the least.
+        let calls = rounds(alarms.interval_ms) * counted.len() as u64;
+        add("alarms", calls, 0);
+    }
     let series = sum(|count| count.series);
     let mut paid_for = 0;
     if let Some(metrics) = &sources.metrics {
@@ -244,6 +260,12 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     }
     (planned.series, planned.series_paid_for) = (series, paid_for);
     planned.resources = sum(|count| count.resources);
+    name(&mut planned, counted);
+    planned
+}
+
+/// Says whose plan it is, and what could not be counted for it.
+fn name(planned: &mut PlannedAccount, counted: Vec<(Target, Count)>) {
     for (target, count) in counted {
         let region = &target.region;
         let errors = count.errors.iter();
@@ -257,14 +279,13 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     }
     planned.regions.sort();
     planned.errors.sort();
-    planned
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::adapters::aws::{Access, Place};
-    use crate::config::{Costs, Metrics};
+    use crate::config::{Alarms, Budgets, Costs, Metrics};
 
     fn region(name: &str, series: u64) -> (Target, Count) {
         let target = Target {
@@ -292,6 +313,8 @@ mod tests {
         config.sources.monthly_usd_max = usd;
         config.sources.metrics = Some(Metrics::default());
         config.sources.costs = Some(Costs::default());
+        config.sources.budgets = Some(Budgets::default());
+        config.sources.alarms = Some(Alarms::default());
         config
     }
 
@@ -308,6 +331,11 @@ mod tests {
         assert_eq!(of(&planned, "inventory"), (2 * 14 * 730, 0));
         // Three times a day, rounded up: 92 pages at a cent.
         assert_eq!(of(&planned, "costs"), (92, 920_000));
+        // Once a day, use and coverage being two pages; budgets are free.
+        assert_eq!(of(&planned, "forecast"), (31, 310_000));
+        assert_eq!(of(&planned, "savings-plans"), (62, 620_000));
+        assert_eq!(of(&planned, "budgets"), (122, 0));
+        assert_eq!(of(&planned, "alarms"), (2 * 8_760, 0));
         // 8,760 rounds: three calls each, two regions' four lists an hour; 200 series, 4 statistics.
         let (calls, micro_usd) = of(&planned, "metrics");
         assert_eq!(calls, 3 * 8_760 + 8 * 730);
@@ -330,6 +358,8 @@ mod tests {
         }
         let config = config(10);
         let planned = reckon(&config, share(&config, 1), counted());
-        assert_eq!(planned.series_paid_for, (10_000_000 - 920_000) / 350_400);
+        // Costs, and seven pages a day of what else Cost Explorer says.
+        let spent = 920_000 + 7 * 310_000;
+        assert_eq!(planned.series_paid_for, (10_000_000 - spent) / 350_400);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Standing {
     pub(crate) published: u64,
     /// What went wrong the last time, each once.
     pub(crate) errors: Vec<String>,
+    /// What AWS had nothing of, in its words.
+    pub(crate) nothing: Vec<String>,
 }
 
 /// Account (or how it is reached, while its id is not known), region, source.
@@ -70,6 +72,14 @@ impl Board {
             .published += published;
     }
 
+    /// Takes note of what AWS had nothing of in a place, since that is no error.
+    pub(super) fn nothing(&self, place: &Place, mut told: Vec<String>) {
+        told.truncate(ERRORS_MAX);
+        if let Some(standing) = self.places.lock().get_mut(place) {
+            standing.nothing = told;
+        }
+    }
+
     /// Keeps the places for which `keep` says so.
     pub(super) fn retain(&self, keep: impl Fn(&Place) -> bool) {
         self.places.lock().retain(|place, _| keep(place));
@@ -101,6 +111,7 @@ impl Board {
                 known: row.known,
                 published: row.published,
                 errors: row.errors.clone(),
+                nothing: row.nothing.clone(),
             });
         let apis = Api::ALL.into_iter().map(|api| {
             let counts = self.tally.of(api);

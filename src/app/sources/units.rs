@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 use super::again::Again;
+use super::alarms::Alarms;
 use super::costs::Costs;
 use super::events::Asked;
 use super::known::{Known, PREFIX};
 use super::metrics::Metrics;
 use super::money::Purse;
+use super::reports::Reports;
 use super::sweep::Sweep;
 use super::{Fault, Shared, Target};
 use crate::adapters::aws::CallError;
@@ -39,11 +41,15 @@ pub(super) struct Unit {
     faults: Arc<Lock<BTreeMap<ItemKind, String>>>,
     metrics: Arc<Mutex<Metrics>>,
     costs: Arc<Mutex<Costs>>,
+    reports: Arc<Mutex<Reports>>,
+    alarms: Arc<Mutex<Alarms>>,
     /// The account's, whatever the region.
     purse: Arc<Mutex<Purse>>,
     inventory_turn: Turn,
     metrics_turn: Turn,
     costs_turn: Turn,
+    reports_turn: Turn,
+    alarms_turn: Turn,
 }
 
 /// Each account's money.
@@ -144,6 +150,10 @@ pub(super) fn restored(
             costs: Arc::new(Mutex::new(Costs::from_rows(&rows, &target.account))),
             metrics_turn: Turn::default(),
             costs_turn: Turn::default(),
+            reports: Arc::new(Mutex::new(Reports::from_rows(&rows, &target.account))),
+            reports_turn: Turn::default(),
+            alarms: Arc::new(Mutex::new(Alarms::from_rows(&rows, &target))),
+            alarms_turn: Turn::default(),
             target,
         };
         (key, unit)
@@ -157,8 +167,8 @@ impl Unit {
         Arc::clone(&self.purse)
     }
 
-    /// Begins what is due and not under way.
-    pub(super) fn start_due(&mut self, shared: &Arc<Shared>, now: u64, costs: bool) {
+    /// Begins what is due and not under way; `first` of the account's regions asks for its money.
+    pub(super) fn start_due(&mut self, shared: &Arc<Shared>, now: u64, first: bool) {
         let sources = &shared.config.sources;
         if let Some(kinds) = self.kinds_due(now, sources.inventory_interval_ms) {
             let round = Round {
@@ -188,8 +198,42 @@ impl Unit {
                 end(super::metrics::round(&shared, &target, &mut metrics, &purse).await);
             });
         }
-        let interval = sources.costs.as_ref().map_or(0, |costs| costs.interval_ms);
-        if costs && self.costs_turn.begin(now, interval) {
+        let interval = sources
+            .alarms
+            .as_ref()
+            .map_or(0, |alarms| alarms.interval_ms);
+        if self.alarms_turn.begin(now, interval) {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (alarms, end) = (Arc::clone(&self.alarms), self.alarms_turn.ending());
+            tokio::spawn(async move {
+                super::alarms::round(&shared, &target, &mut *alarms.lock().await).await;
+                end(true);
+            });
+        }
+        if first {
+            self.start_bills(shared, now);
+        }
+    }
+
+    /// Begins what is asked of an account once, whatever its regions.
+    fn start_bills(&mut self, shared: &Arc<Shared>, now: u64) {
+        let config = &shared.config;
+        if self
+            .reports_turn
+            .begin(now, super::reports::interval_ms(config))
+        {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (reports, purse) = (Arc::clone(&self.reports), Arc::clone(&self.purse));
+            let end = self.reports_turn.ending();
+            tokio::spawn(async move {
+                let mut reports = reports.lock().await;
+                super::reports::round(&shared, &target, &mut reports, &purse).await;
+                end(true);
+            });
+        }
+        let costs = config.sources.costs.as_ref();
+        let interval = costs.map_or(0, |costs| costs.interval_ms);
+        if self.costs_turn.begin(now, interval) {
             let (shared, target) = (Arc::clone(shared), self.target.clone());
             let (costs, purse) = (Arc::clone(&self.costs), Arc::clone(&self.purse));
             let end = self.costs_turn.ending();

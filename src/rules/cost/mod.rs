@@ -1,5 +1,6 @@
 //! Cost, usage, budgets, savings.
 
+pub mod budget;
 pub mod idle_instance;
 pub mod low_use_instance;
 pub mod old_volume_type;

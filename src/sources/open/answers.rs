@@ -53,6 +53,7 @@ const LISTS: &[(&str, Element)] = &[
     ("Findings", Element::Asff),
     ("findings", Element::Inspector),
     ("Anomalies", Element::Anomaly),
+    ("Budgets", Element::Budget),
     (
         "instanceRecommendations",
         Element::Advice("aws.compute-optimizer"),
@@ -101,6 +102,7 @@ enum Element {
     Asff,
     Inspector,
     Anomaly,
+    Budget,
     Advice(&'static str),
     TrustedAdvisor,
     Health,
@@ -129,6 +131,10 @@ impl Opener {
             self.metric_statistics(answer, raw, within);
         } else if answer.contains_key("ResultsByTime") {
             self.costs(answer, raw, within);
+        } else if answer.contains_key("ForecastResultsByTime") {
+            self.forecast(answer, raw, within);
+        } else if let Some(budget) = of("Budget").filter(|own| own.contains_key("BudgetName")) {
+            self.budget_status(budget, raw, within);
         } else if let Some(result) = of("result").filter(|result| result.contains_key("checkId")) {
             self.check_result(result, raw, within);
         } else if let Some(one) = of("organizationRecommendation").or(of("recommendation")) {
@@ -184,6 +190,7 @@ impl Opener {
                 };
                 self.cost_anomaly(&each, raw, within);
             }
+            Element::Budget => self.budget_status(each, raw, within),
             Element::Advice(source) => self.advice(source, each, answer, raw, within),
             Element::TrustedAdvisor => self.trusted_advisor(each, raw, within),
             Element::Health => self.health(each, raw, within),

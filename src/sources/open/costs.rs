@@ -99,6 +99,65 @@ impl Opener {
         self.told(what, &told, raw);
     }
 
+    /// One of `DescribeBudgets`. Its figures are of the period that is going on when it is asked for,
+    /// which it does not name; `LastUpdatedTime` is when somebody changed the budget itself.
+    pub(super) fn budget_status(&mut self, budget: &Object, raw: &[u8], within: &Within) {
+        let spent = budget.get("CalculatedSpend").and_then(Value::as_object);
+        let at = within.hints.at;
+        let at = at.or_else(|| budget.get("LastUpdatedTime").and_then(time));
+        let limit = budget.get("BudgetLimit").or_else(|| planned(budget, at?));
+        let Some(limit) = limit.and_then(spend) else {
+            return self.ignore(Shape::ApiAnswer, raw, "a budget without a limit in force");
+        };
+        let sum = |name: &str| spend(spent?.get(name)?);
+        let span = budget.get("TimePeriod");
+        let end = |name: &str| span.and_then(|span| span.get(name)).and_then(time);
+        let told = Told {
+            source: "aws.budgets",
+            detail_type: "AWS Budgets Status",
+            account: within.hints.account.as_deref().unwrap_or_default(),
+            region: "global",
+            at,
+            resources: Vec::new(),
+            detail: json!({
+                "budgetName": budget.get("BudgetName"),
+                "budgetType": budget.get("BudgetType"),
+                "timeUnit": budget.get("TimeUnit"),
+                "start": end("Start"),
+                "end": end("End"),
+                "budgetedAmount": limit,
+                "actualAmount": sum("ActualSpend"),
+                "forecastedAmount": sum("ForecastedSpend"),
+            }),
+        };
+        self.told(Shape::ApiAnswer, &told, raw);
+    }
+
+    /// `GetCostForecast`.
+    pub(super) fn forecast(&mut self, answer: &Object, raw: &[u8], within: &Within) {
+        let moment = |at: Option<&Value>, name: &str| at?.get("TimePeriod")?.get(name).cloned();
+        let (first, last) = {
+            let mut days = list(answer, "ForecastResultsByTime");
+            let first = days.next();
+            (first, days.last().or(first))
+        };
+        let start = moment(first, "Start");
+        let told = Told {
+            source: "aws.ce",
+            detail_type: "Cost Forecast",
+            account: within.hints.account.as_deref().unwrap_or_default(),
+            region: "global",
+            at: (within.hints.at).or_else(|| start.as_ref().and_then(time)),
+            resources: Vec::new(),
+            detail: json!({
+                "TimePeriod": { "Start": start, "End": moment(last, "End") },
+                "Total": answer.get("Total"),
+                "ForecastResultsByTime": answer.get("ForecastResultsByTime"),
+            }),
+        };
+        self.told(Shape::ApiAnswer, &told, raw);
+    }
+
     /// `GetCostAndUsage`: each group of each period becomes a cost line in FOCUS' words.
     pub(super) fn costs(&mut self, answer: &Object, raw: &[u8], within: &Within) {
         let what = Shape::ApiAnswer;
@@ -127,6 +186,24 @@ impl Opener {
             self.ignore(what, raw, "GetCostAndUsage without costs");
         }
     }
+}
+
+/// An amount in our words.
+fn spend(spend: &Value) -> Option<Value> {
+    let unit = spend.get("Unit").cloned().unwrap_or_else(|| "USD".into());
+    Some(json!({ "value": spend.get("Amount")?, "unit": unit }))
+}
+
+/// The limit in force of those planned: each stands under the second its period begins.
+fn planned(budget: &Object, at: Timestamp) -> Option<&Value> {
+    let planned = budget.get("PlannedBudgetLimits")?.as_object()?;
+    let begun = planned.iter().filter_map(|(begin, limit)| {
+        let begin = begin.parse::<i64>().ok()?.saturating_mul(1_000);
+        (begin <= at.ms()).then_some((begin, limit))
+    });
+    begun
+        .max_by_key(|(begin, _)| *begin)
+        .map(|(_, limit)| limit)
 }
 
 fn list<'v>(object: &'v Object, name: &str) -> impl Iterator<Item = &'v Value> {

@@ -253,6 +253,79 @@ fn a_budgets_text_is_read_by_its_labels_whatever_its_sentence_says() {
 }
 
 #[test]
+fn a_budget_is_one_fact_as_the_wire_and_as_the_command_line_write_it() {
+    let budget = |start: Value, end: Value| {
+        json!({
+            "BudgetName": "all", "BudgetType": "COST", "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": "100.0", "Unit": "USD"},
+            "TimePeriod": {"Start": start, "End": end},
+            "CalculatedSpend": {"ActualSpend": {"Amount": "12.3456789012", "Unit": "USD"}},
+            "LastUpdatedTime": "2025-12-24T00:00:00Z",
+        })
+    };
+    let wire = budget(json!(1_767_225_600.0), json!(3_706_473_600.0));
+    let line = budget(
+        json!("2026-01-01T00:00:00+00:00"),
+        json!("2087-06-15T00:00:00Z"),
+    );
+    let hints = Hints {
+        account: Some(ACCOUNT.to_owned()),
+        at: Some(Timestamp::parse("2026-01-31T12:00:00Z").unwrap()),
+        ..Hints::default()
+    };
+    let of = |answer: Value| {
+        let parts = open(answer.to_string().as_bytes(), &hints);
+        assert_eq!(parts.len(), 1, "{parts:#?}");
+        parts.into_iter().next().unwrap()
+    };
+    let many = of(json!({ "Budgets": [wire], "NextToken": "more" }));
+    assert_eq!(many, of(json!({ "Budgets": [line] })));
+    assert_eq!(many.payload, of(json!({ "Budget": line })).payload);
+    let event: Value = serde_json::from_slice(&many.payload).unwrap();
+    assert_eq!(
+        event["time"], "2026-01-31T12:00:00Z",
+        "and not when it was changed"
+    );
+    assert_eq!(event["detail"]["actualAmount"]["value"], "12.3456789012");
+    assert_eq!(event["detail"]["forecastedAmount"], Value::Null);
+    // Limits of several months: the last that has begun.
+    let mut planned = wire.clone();
+    planned.as_object_mut().unwrap().remove("BudgetLimit");
+    assert!(matches!(
+        of(json!({ "Budgets": [planned] })).fate,
+        Fate::Ignored(_)
+    ));
+    planned["PlannedBudgetLimits"] = json!({
+        "1764547200": {"Amount": "50", "Unit": "USD"},
+        "1767225600": {"Amount": "60", "Unit": "USD"},
+        "1769904000": {"Amount": "70", "Unit": "USD"},
+    });
+    let event: Value =
+        serde_json::from_slice(&of(json!({ "Budgets": [planned] })).payload).unwrap();
+    assert_eq!(event["detail"]["budgetedAmount"]["value"], "60");
+}
+
+#[test]
+fn a_forecast_is_of_the_day_it_begins_and_needs_an_account() {
+    let day = |start: &str, end: &str| json!({ "TimePeriod": {"Start": start, "End": end}, "MeanValue": "20" });
+    let answer = json!({
+        "Total": {"Amount": "40", "Unit": "USD"},
+        "ForecastResultsByTime": [day("2026-01-30", "2026-01-31"), day("2026-01-31", "2026-02-01")],
+    });
+    let hints = Hints {
+        account: Some(ACCOUNT.to_owned()),
+        ..Hints::default()
+    };
+    let parts = open(answer.to_string().as_bytes(), &hints);
+    let event: Value = serde_json::from_slice(&parts[0].payload).unwrap();
+    assert_eq!(event["time"], "2026-01-30T00:00:00Z");
+    let whole = json!({ "Start": "2026-01-30", "End": "2026-02-01" });
+    assert_eq!(event["detail"]["TimePeriod"], whole);
+    let parts = open(answer.to_string().as_bytes(), &Hints::default());
+    assert!(matches!(parts[0].fate, Fate::Refused(_)));
+}
+
+#[test]
 fn an_answer_of_a_describe_call_becomes_inventory_with_the_accounts_it_names() {
     let answer = json!({ "Reservations": [{ "OwnerId": ACCOUNT, "Instances": [{
         "InstanceId": "i-1", "Placement": {"AvailabilityZone": "us-west-2-lax-1a"},

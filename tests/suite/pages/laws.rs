@@ -8,6 +8,7 @@ use skyherd::model::{
     AgentName, ChargeKind, CostLine, Edge, Event, EventKind, Fact, FactBody, FindingStatus, Item,
     ItemKind, Message, MetricPoint, Presence, Statistics, Subject, Timestamp, Usd,
 };
+use skyherd::rules::budget::Plan;
 use skyherd::rules::{Memory, RULES};
 
 use super::world::World;
@@ -150,6 +151,19 @@ fn fact(at: i64, which: u8, number: u8, value: u8, serial: u64) -> Fact {
                 "startTime": Timestamp::from_ms(at + 2 * Timestamp::DAY).to_string()}),
             serial,
         ),
+        22 => event(
+            subject("budget", number),
+            at,
+            EventKind::Budget,
+            if high {
+                json!({"alertType": if value.is_multiple_of(2) { "ACTUAL" } else { "FORECASTED" },
+                    "budgetedAmount": {"value": "100.00"}, "amount": {"value": value.to_string()}})
+            } else {
+                json!({"timeUnit": "MONTHLY", "budgetedAmount": {"value": "100"},
+                    "actualAmount": {"value": value.to_string()}, "forecastedAmount": {"value": "150"}})
+            },
+            serial,
+        ),
         20 => item(
             subject("elastic-ip", number),
             at,
@@ -258,7 +272,7 @@ fn stream() -> impl Strategy<Value = Vec<Fact>> {
         1 => Just(Timestamp::DAY),
     ];
     let pauses = prop_oneof![30 => Just(0), 1 => Just(33 * Timestamp::DAY)];
-    let one = (steps, pauses, 0_u8..=21, 0_u8..2, any::<u8>());
+    let one = (steps, pauses, 0_u8..=22, 0_u8..2, any::<u8>());
     prop::collection::vec(one, 1..80).prop_map(|steps| {
         let mut at = START;
         let mut facts = Vec::new();
@@ -284,8 +298,18 @@ fn cases() -> u32 {
         .unwrap_or(48)
 }
 
+/// The agent with a budget, so that the laws hold for it too.
+fn domain(agent: AgentName) -> DomainAgent {
+    DomainAgent::new(agent).budgeting(vec![Plan {
+        name: "x".into(),
+        accounts: Vec::new(),
+        limit: Usd::from_mills(100_000),
+        thresholds: vec![50, 80, 100],
+    }])
+}
+
 fn play(agent: AgentName, facts: &[Fact]) -> World {
-    let mut world = World::new(DomainAgent::new(agent));
+    let mut world = World::new(domain(agent));
     for fact in facts {
         world.fact(fact);
     }
@@ -314,7 +338,7 @@ proptest! {
     fn a_repeated_delivery_changes_nothing(facts in stream(), later in 1_usize..6) {
         for agent in AGENTS {
             let once = play(agent, &facts);
-            let mut twice = World::new(DomainAgent::new(agent));
+            let mut twice = World::new(domain(agent));
             for (index, fact) in facts.iter().enumerate() {
                 twice.fact(fact);
                 twice.fact(fact);
@@ -392,7 +416,7 @@ proptest! {
     #[test]
     fn forgetting_everything_but_the_encoded_state_changes_nothing(facts in stream()) {
         for agent in AGENTS {
-            let mut forgetful = World::new(DomainAgent::new(agent));
+            let mut forgetful = World::new(domain(agent));
             forgetful.forgetful = true;
             for fact in &facts {
                 forgetful.fact(fact);

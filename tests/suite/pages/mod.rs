@@ -7,6 +7,7 @@
 //! `every` and `times` tells it that often. A line of a `verdicts` block is what the rule
 //! published for that fact, else what it thinks. `UPDATE=1` rewrites the verdict blocks.
 
+mod budgets;
 mod exemptions;
 mod laws;
 mod reports;

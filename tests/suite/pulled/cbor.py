@@ -1,9 +1,13 @@
 """Stands before moto and speaks the CBOR protocol in which the SDKs ask CloudWatch and which moto does
-not know; botocore reads the questions and asks moto. Everything else is passed on.
+not know; botocore reads the questions and asks moto. Questions of Cost Explorer and Budgets are answered
+as a test laid down (POST /answers/OPERATION): a list of answers in turn, the last one again and again,
+each of a status and a body or of pages by their tokens. Without any, what moto does not know of Cost
+Explorer has no data, as AWS says it. Everything else is passed on.
 
 Arguments: the port to listen on, moto's URL."""
 
 import datetime
+import json
 import struct
 import sys
 import urllib.error
@@ -16,6 +20,10 @@ from botocore.exceptions import ClientError
 from botocore.parsers import RpcV2CBORParser
 
 MOTO = sys.argv[2]
+ANSWERS = {}
+NO_DATA = {"__type": "DataUnavailableException", "message": "The requested data is unavailable."}
+UNKNOWN_TO_MOTO = {"GetAnomalies", "GetCostForecast", "GetReservationCoverage", "GetReservationUtilization",
+                   "GetRightsizingRecommendation", "GetSavingsPlansCoverage", "GetSavingsPlansUtilization"}
 PARSER = RpcV2CBORParser()
 
 
@@ -64,6 +72,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if "/operation/" in self.path:
             return self.cloudwatch(self.path.rsplit("/", 1)[1], body)
+        if self.path.startswith("/answers/"):
+            ANSWERS[self.path.rsplit("/", 1)[1]] = json.loads(body)
+            return self.answer(200, [], b"")
+        operation = (self.headers.get("x-amz-target") or "").rsplit(".", 1)[-1]
+        if operation in ANSWERS or operation in UNKNOWN_TO_MOTO:
+            return self.laid_down(operation, json.loads(body))
         request = urllib.request.Request(MOTO + self.path, data=body, headers=dict(self.headers), method="POST")
         try:
             with urllib.request.urlopen(request) as reply:
@@ -72,6 +86,17 @@ class Handler(BaseHTTPRequestHandler):
             status, headers, body = error.code, error.headers, error.read()
         drop = ("content-length", "connection", "transfer-encoding")
         self.answer(status, [pair for pair in headers.items() if pair[0].lower() not in drop], body)
+
+    def laid_down(self, operation, asked):
+        answers = ANSWERS.get(operation) or [{"status": 400, "body": NO_DATA}]
+        token = asked.get("NextPageToken") or asked.get("NextToken") or ""
+        reply = answers[0]
+        told = reply["pages"][token] if "pages" in reply else reply["body"]
+        more = told.get("NextPageToken") or told.get("NextToken")
+        if len(answers) > 1 and not more:
+            answers.pop(0)
+        form = [("content-type", "application/x-amz-json-1.1")]
+        self.answer(reply.get("status", 200), form, json.dumps(told).encode())
 
     def cloudwatch(self, operation, body):
         asked = PARSER.parse_data_item(PARSER.get_peekable_stream_from_bytes(body)) if body else {}

@@ -7,4 +7,5 @@ mod moto;
 mod paid;
 mod plan;
 mod policies;
+mod reports;
 mod world;

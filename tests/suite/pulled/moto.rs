@@ -122,6 +122,18 @@ impl Bridged {
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
+
+    /// Lays down what an operation of Cost Explorer or Budgets is answered, see `cbor.py`.
+    pub(super) fn answers(&self, operation: &str, answers: &Value) {
+        let url = format!("{}/answers/{operation}", self.url());
+        let sent = ureq::post(&url).send(answers.to_string());
+        assert!(sent.unwrap().status().is_success());
+    }
+
+    /// Runs Python with boto3 at hand, which is answered as the program is; see [`python`].
+    pub(super) fn python(&self, script: &str) -> Value {
+        python(&self.moto.tools, &self.url(), script)
+    }
 }
 
 /// What a client of these APIs needs in its environment.

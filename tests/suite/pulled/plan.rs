@@ -7,7 +7,8 @@ use super::world::World;
 
 /// Two regions, everything on.
 const ALL: &str = "[sources]\nregions = ['eu-west-1', 'eu-west-2']\nmonthly_usd_max = 1\n\
-    [sources.metrics]\ninclude = ['App']\n[sources.costs]\ninterval_ms = 604800000\n[[accounts]]\nid = '123456789012'";
+    [sources.metrics]\ninclude = ['App']\n[sources.costs]\ninterval_ms = 604800000\n\
+    reports_interval_ms = 604800000\n[sources.budgets]\n[sources.alarms]\n[[accounts]]\nid = '123456789012'";
 
 #[test]
 fn a_plan_counts_what_there_is_and_says_what_the_ceiling_leaves_out() {
@@ -39,19 +40,24 @@ client("ec2").create_volume(AvailabilityZone="eu-west-1a", Size=7, VolumeType="g
     assert_eq!(calls % 730, 0, "{calls}");
     assert!((2..=31).contains(&report), "{calls}");
     assert_eq!(row("costs")["micro_usd"], 50_000);
-    // 0.95 USD are left; a series takes four statistics in 8,760 rounds at a thousandth of a cent.
+    assert_eq!(row("forecast")["micro_usd"], 50_000);
+    assert_eq!(row("reservations")["calls"], 10);
+    assert_eq!(row("budgets")["micro_usd"], 0);
+    assert_eq!(row("alarms")["calls"], 2 * 8_760);
+    // 0.60 USD are left; a series takes four statistics in 8,760 rounds at a thousandth of a cent.
     assert_eq!(account["series"], 5);
-    assert_eq!(account["series_paid_for"], 950_000 / 350_400);
+    assert_eq!(account["series_paid_for"], 600_000 / 350_400);
     assert_eq!(account["polling_micro_usd"], 5 * 350_400);
     assert_eq!(account["stream_micro_usd"], 5 * 43_800 * 3);
     let ended = world.ask(&["sources", "plan"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for told in [
         HOME,
-        "2 of 5 series",
+        "1 of 5 series",
         "all 5 series polled: 1.76 USD",
         "0.66 USD and Firehose",
         "of the 1 that",
+        "use and coverage by day",
     ] {
         assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
     }
@@ -71,7 +77,12 @@ fn a_live_check_names_the_caller_every_permission_and_the_rules_that_go_blind() 
         "ec2:DescribeVolumes",
         "cloudwatch:GetMetricData",
         "ce:GetCostAndUsage",
-        "asking cost 1 US cents",
+        "ce:GetSavingsPlansCoverage",
+        "none, but what AWS would make smaller",
+        "budgets:ViewBudget",
+        "COST-BUD-1",
+        "cloudwatch:DescribeAlarms",
+        "asking cost 8 US cents",
     ] {
         assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
     }

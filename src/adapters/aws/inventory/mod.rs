@@ -1,6 +1,7 @@
 //! Describe calls, a page at a time, each item as JSON in the API's own field names.
 
 mod access;
+mod alarms;
 mod ec2;
 mod fields;
 mod fleet;
