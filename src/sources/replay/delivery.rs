@@ -158,6 +158,11 @@ impl Bills {
         }
     }
 
+    /// Whether it has rows.
+    pub(super) fn any(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Why it is not whole.
     pub(super) fn missing(&self) -> Option<String> {
         let missing = self.expected.difference(&self.files).next();

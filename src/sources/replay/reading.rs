@@ -61,6 +61,11 @@ impl Reading {
         self.bills.missing()
     }
 
+    /// Whether rows of a bill were among what was read, so that it has to be ended.
+    pub fn billed(&self) -> bool {
+        self.bills.any()
+    }
+
     /// Calls `each` with what ends the delivery for everyone who has rows of it: to be published
     /// once the rows are durable.
     ///

@@ -43,6 +43,8 @@ pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     /// Files that were left out because there are too many.
     pub(super) left_out: usize,
+    /// Folders that could not be entered.
+    pub(super) errors: Vec<String>,
 }
 
 /// A folder of the data directory for objects that are being read. Dropping it empties it.
@@ -94,6 +96,7 @@ struct Newest {
     heap: BinaryHeap<Reverse<(i64, String)>>,
     rest: std::collections::BTreeMap<String, Entry>,
     left_out: usize,
+    errors: Vec<String>,
 }
 
 impl Newest {
@@ -115,6 +118,7 @@ impl Newest {
         Listing {
             entries: self.rest.into_values().collect(),
             left_out: self.left_out,
+            errors: self.errors,
         }
     }
 }
@@ -257,7 +261,11 @@ fn walk(folder: &Path, name: &str, depth: usize, newest: &mut Newest) -> Result<
         let kind = entry.file_type().map_err(|error| failed(&error))?;
         if kind.is_dir() {
             if depth > 0 && !own.starts_with('.') {
-                walk(&entry.path(), &name, depth - 1, newest)?;
+                // One folder that is closed does not close the others.
+                let below = walk(&entry.path(), &name, depth - 1, newest);
+                newest
+                    .errors
+                    .extend(below.err().map(|trouble| trouble.to_string()));
             }
             continue;
         }

@@ -277,6 +277,11 @@ pub(super) fn delivery_key(of: &str) -> u64 {
     hash(&["delivery", of])
 }
 
+/// The number of a bill that is one file by itself.
+pub(super) fn file_id(entry: &Entry) -> u64 {
+    hash(&["bill", &entry.name, &entry.version.to_string()])
+}
+
 /// The key under which a file is known to be taken.
 pub(super) fn file_key(name: &str) -> u64 {
     hash(&["file", name])

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Trouble;
 use super::place::Place;
-use super::plan::{Entry, Times, Work};
+use super::plan::{self, Entry, Times, Work};
 use super::sight::Sight;
 use super::taken::Taken;
 use crate::adapters::aws::{Aws, Tally};
@@ -76,7 +76,11 @@ pub fn read_bucket<E: From<ReplayError>>(
     };
     for work in plan.works {
         match work {
-            Work::Single(entry) => read(&mut Reading::new("", 0), &entry, &mut each)?,
+            Work::Single(entry) => {
+                let mut reading = Reading::new("", plan::file_id(&entry));
+                read(&mut reading, &entry, &mut each)?;
+                reading.end(&mut each)?;
+            }
             Work::Delivery(found) => {
                 let mut reading = Reading::new(&found.of, found.id);
                 for entry in &found.files {

@@ -189,7 +189,8 @@ impl Round<'_> {
             }
         }
         self.save().await?;
-        if listing.left_out == 0 {
+        self.errors.extend(listing.errors);
+        if listing.left_out == 0 && self.errors.is_empty() {
             self.kept.taken.keep(&plan.live);
             self.kept
                 .broken
@@ -273,13 +274,15 @@ impl Round<'_> {
     }
 
     async fn single(&mut self, entry: &Entry) -> Result<(), Trouble> {
-        let (_, outcome) = self.read(Reading::new("", 0), entry).await;
-        match outcome {
-            Ok(()) => self
-                .pending
-                .push((plan::file_key(&entry.name), entry.version)),
-            Err(trouble) => self.failed(&entry.name, trouble)?,
+        let reading = Reading::new("", plan::file_id(entry));
+        match self.read(reading, entry).await {
+            // A bill by another name than bills have is a delivery of its own.
+            (Some(reading), Ok(())) if reading.billed() => self.end(reading).await?,
+            (_, Ok(())) => {}
+            (_, Err(trouble)) => return self.failed(&entry.name, trouble),
         }
+        let taken = (plan::file_key(&entry.name), entry.version);
+        self.pending.push(taken);
         if self.pending.len() >= SAVE_EVERY {
             self.save().await?;
         }
@@ -300,15 +303,20 @@ impl Round<'_> {
             Some(why) => self.kept.broken.insert(found.of.clone(), why),
             None => self.kept.broken.remove(&found.of),
         };
+        self.end(reading).await?;
+        self.pending.push((plan::delivery_key(&found.of), found.id));
+        self.save().await
+    }
+
+    /// Tells everyone with rows in it that a delivery is whole.
+    async fn end(&mut self, reading: Reading) -> Result<(), Trouble> {
         // The rows are durable before the end is told, and the end before it is known to be.
         self.with_desk(Desk::flush).await?;
         self.with_desk(move |desk| {
             reading.end(|record| desk.take(record))?;
             desk.flush()
         })
-        .await?;
-        self.pending.push((plan::delivery_key(&found.of), found.id));
-        self.save().await
+        .await
     }
 
     async fn with_desk(
