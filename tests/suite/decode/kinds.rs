@@ -304,7 +304,7 @@ fn an_inventory_item_is_named_by_its_own_id_field() {
         let payload = serde_json::to_string(&raw).unwrap();
         assert_eq!(
             subject(Topic::AwsInventory, &payload),
-            format!("1/eu-west-1/{}/x-1", kind.as_str())
+            format!("1/eu-west-1/{}/x-1", kind.resource_type())
         );
         let unnamed = payload.replace("x-1", "");
         assert!(refused(Topic::AwsInventory, &unnamed).contains(kind.id_field()));

@@ -238,10 +238,16 @@ client("cloudtrail").stop_logging(Name="all")
     );
     await_until("the change arrives", DEADLINE, || {
         let present = world.present();
-        let logs = present.iter().find(|((_, kind, _), _)| kind == "trail");
+        let only = |kind: &str| {
+            let mut of_kind = present.iter().filter(|((_, of, _), _)| of == kind);
+            of_kind.next().map_or(&Value::Null, |(_, item)| item)
+        };
         let gone = ["load-balancer", "public-snapshot", "iam-group"];
+        // Kinds are swept in turn: each may show the change a sweep later than the next.
         (gone.iter().all(|kind| ids(&present, kind).is_empty())
-            && logs.is_some_and(|(_, trail)| trail["TrailStatus"]["IsLogging"] == false)
+            && only("trail")["TrailStatus"]["IsLogging"] == false
+            && only("iam-user")["GroupList"].is_null()
+            && only("account-summary")["SummaryMap"]["Groups"] == 0
             && ids(&present, "volume") != ids(&before, "volume"))
         .then_some(())
     });
