@@ -136,8 +136,9 @@ fn two_hundred_instances_two_weeks_of_metrics_and_costs_are_complete_over_faults
         action => fault(asked.before, action),
     });
     let mut again = world.run();
-    let rows = world.await_whole(3);
-    assert_eq!(rows.len(), 3, "{rows:?}");
+    // Inventory, metrics, costs, and five reports that there is nothing of.
+    let rows = world.await_whole(8);
+    assert_eq!(rows.len(), 8, "{rows:?}");
     assert!(
         rows.iter().all(|row| row["errors"] == json!([])),
         "{rows:?}"
