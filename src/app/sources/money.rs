@@ -46,6 +46,13 @@ pub(super) fn month(now: Timestamp) -> (i64, i64) {
     (number, end)
 }
 
+/// What something takes that is asked for each `interval_ms` until the month ends.
+pub(super) fn until_month_s_end(now: Timestamp, interval_ms: u64, micro_usd_each: u64) -> u64 {
+    let (_, end) = month(now);
+    let left = (end - now.ms()).max(0) as u64;
+    left.div_ceil(interval_ms.max(1)) * micro_usd_each
+}
+
 impl Purse {
     /// What the log remembers of an account.
     pub(super) fn from_rows(rows: &BTreeMap<String, Vec<u8>>, account: &str) -> Self {
@@ -99,6 +106,13 @@ impl Purse {
         left >= micro_usd
     }
 
+    /// The same, when `reserve` is left besides: for what is of less use than what that is for.
+    pub(super) fn spend_beyond(&mut self, now: Timestamp, micro_usd: u64, reserve: u64) -> bool {
+        self.turn(now);
+        let left = self.share_micro_usd.saturating_sub(self.spent_micro_usd);
+        left >= micro_usd.saturating_add(reserve) && self.spend_if_left(now, micro_usd)
+    }
+
     /// The row that keeps it.
     pub(super) fn row(&self, account: &str) -> (String, Vec<u8>) {
         let payload = rmp_serde::to_vec(self).unwrap_or_default();
@@ -136,6 +150,24 @@ mod tests {
         assert!(purse.spent_micro_usd <= 1_000_000);
         assert!(purse.spent_micro_usd > 900_000, "{}", purse.spent_micro_usd);
         assert_eq!(purse.affordable(now, 5, hour, each), 5, "a new month");
+    }
+
+    #[test]
+    fn what_is_of_less_use_leaves_the_rest_of_the_month_to_what_is_of_more() {
+        let mut purse = Purse::default();
+        purse.share(1_000_000);
+        let mut now = at("2026-11-01T00:00:00Z");
+        let (eight_hours, page) = (8 * 3_600_000, PAGE_MICRO_USD);
+        let (mut costs, mut others) = (0, 0);
+        while now < at("2026-12-01T00:00:00Z") {
+            for _ in 0..7 {
+                let reserve = until_month_s_end(now, eight_hours, page);
+                others += u32::from(purse.spend_beyond(now, page, reserve));
+            }
+            costs += u32::from(purse.spend_if_left(now, page));
+            now = now.plus(eight_hours as i64);
+        }
+        assert_eq!((costs, others), (90, 10));
     }
 
     #[test]

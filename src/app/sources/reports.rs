@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::costs::date;
 use super::known::PREFIX;
-use super::money::{PAGE_MICRO_USD, Purse, month};
+use super::money::{PAGE_MICRO_USD, Purse, month, until_month_s_end};
 use super::units::tell;
 use super::{Fault, Shared, Target};
 use crate::adapters::aws::{CallError, Report};
@@ -200,6 +200,10 @@ impl Reports {
         let costs = shared.config.sources.costs.as_ref();
         let first = !self.asked.contains_key(action);
         let (from, to) = span(report, now, costs, first);
+        // Costs come first when the money does not do for everything.
+        let reserve = costs.map_or(0, |costs| {
+            until_month_s_end(now, costs.interval_ms, PAGE_MICRO_USD)
+        });
         let hints = Hints {
             account: Some(target.account.clone()),
             // A budget's figures are of now; the others name their days.
@@ -208,7 +212,12 @@ impl Reports {
         };
         let (mut held, mut next) = (Held::default(), None::<String>);
         for _ in 0..PAGES_MAX {
-            if report.paid() && !purse.lock().await.spend_if_left(now, PAGE_MICRO_USD) {
+            if report.paid()
+                && !purse
+                    .lock()
+                    .await
+                    .spend_beyond(now, PAGE_MICRO_USD, reserve)
+            {
                 return Err(Fault::Money);
             }
             let (access, account) = (&target.place.access, target.account.as_str());

@@ -2,7 +2,8 @@
 not know; botocore reads the questions and asks moto. Questions of Cost Explorer and Budgets are answered
 as a test laid down (POST /answers/OPERATION): a list of answers in turn, the last one again and again,
 each of a status and a body or of pages by their tokens. Without any, what moto does not know of Cost
-Explorer has no data, as AWS says it. Everything else is passed on.
+Explorer has no data, as AWS says it. Composite alarms, which moto cannot make, are laid down likewise
+(POST /answers/CompositeAlarms) and are a second page. Everything else is passed on.
 
 Arguments: the port to listen on, moto's URL."""
 
@@ -98,6 +99,17 @@ class Handler(BaseHTTPRequestHandler):
         form = [("content-type", "application/x-amz-json-1.1")]
         self.answer(reply.get("status", 200), form, json.dumps(told).encode())
 
+    def alarms(self, asked, reply):
+        if "NextToken" not in asked:
+            return {"MetricAlarms": reply["MetricAlarms"], "CompositeAlarms": [], "NextToken": "composite"}
+        # CloudWatch leaves composite alarms out where they are not named.
+        named = "CompositeAlarm" in asked.get("AlarmTypes", [])
+        composite = [dict(alarm) for alarm in ANSWERS["CompositeAlarms"] if named]
+        for alarm in composite:
+            at = datetime.datetime.fromisoformat(alarm["StateUpdatedTimestamp"])
+            alarm["StateUpdatedTimestamp"] = at
+        return {"MetricAlarms": [], "CompositeAlarms": composite}
+
     def cloudwatch(self, operation, body):
         asked = PARSER.parse_data_item(PARSER.get_peekable_stream_from_bytes(body)) if body else {}
         for name in ("StartTime", "EndTime"):
@@ -107,8 +119,11 @@ class Handler(BaseHTTPRequestHandler):
         client = boto3.client("cloudwatch", region_name=region, endpoint_url=MOTO)
         form = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")]
         try:
-            reply = getattr(client, xform_name(operation))(**asked)
+            known = {name: value for name, value in asked.items() if name != "NextToken"}
+            reply = getattr(client, xform_name(operation))(**(known if operation == "DescribeAlarms" else asked))
             reply.pop("ResponseMetadata", None)
+            if operation == "DescribeAlarms" and "CompositeAlarms" in ANSWERS:
+                reply = self.alarms(asked, reply)
             self.answer(200, form, encode(reply))
         except ClientError as error:
             told = {"__type": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}

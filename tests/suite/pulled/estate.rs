@@ -136,9 +136,9 @@ fn two_hundred_instances_two_weeks_of_metrics_and_costs_are_complete_over_faults
         action => fault(asked.before, action),
     });
     let mut again = world.run();
-    // Inventory of the region and outside it, metrics, costs.
-    let rows = world.await_whole(4);
-    assert_eq!(rows.len(), 4, "{rows:?}");
+    // Inventory of the region and outside it, metrics, costs, and five reports that there is nothing of.
+    let rows = world.await_whole(9);
+    assert_eq!(rows.len(), 9, "{rows:?}");
     assert!(
         rows.iter().all(|row| row["errors"] == json!([])),
         "{rows:?}"
