@@ -155,7 +155,6 @@ fn from_problems(
             format!("{bucket:?} cannot be the name of a bucket"),
             "write it as s3://bucket/prefix",
         ),
-        Some(_) => {}
         None if !files.from.starts_with('/') => add(
             path("from"),
             format!(
@@ -169,7 +168,7 @@ fn from_problems(
             "is a folder, and profile and role are for buckets".into(),
             "remove them",
         ),
-        None => {}
+        _ => {}
     }
 }
 

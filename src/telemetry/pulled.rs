@@ -24,10 +24,8 @@ impl Metrics {
             }
             Signal::SourceAge { source, seconds } => self.set(Id::SourceAge, &[source], seconds),
             Signal::SourceRead { source, bytes } => self.add(Id::SourceBytes, &[source], bytes),
-            // Counted with the round; this one is for the log.
-            Signal::SourceProgress { .. } => {}
-            // Counted with the round it made partial; this one is for the log.
-            Signal::SourceFailed { .. } => {}
+            // Counted with the round they are of, which a failure makes partial; these are for the log.
+            Signal::SourceProgress { .. } | Signal::SourceFailed { .. } => {}
             _ => debug_assert!(false, "{signal:?} writes no metric"),
         }
     }

@@ -55,7 +55,7 @@ impl Desk {
     }
 
     /// Takes a record; what is of no kind of ours is not published, as a replay does not.
-    pub(super) fn take(&mut self, record: RawRecord) -> Result<(), Trouble> {
+    pub(super) fn take(&mut self, record: &RawRecord) -> Result<(), Trouble> {
         if matches!(record.settled, Some(Settled::Ignored(_))) {
             return Ok(());
         }
@@ -63,12 +63,12 @@ impl Desk {
             let key = record.account.as_deref().map(str::as_bytes);
             if let Ok(Decoded::Message(message)) = decode(record.topic, key, Some(&record.payload))
             {
-                if self.pack.takes(&record, &message) {
+                if self.pack.takes(record, &message) {
                     return Ok(());
                 }
                 self.unpack()?;
                 // The first of the next gathering always fits, unless it is too long for any.
-                if self.pack.takes(&record, &message) {
+                if self.pack.takes(record, &message) {
                     return Ok(());
                 }
             }

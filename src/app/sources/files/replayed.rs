@@ -40,32 +40,8 @@ pub fn read_bucket<E: From<ReplayError>>(
         from: from.to_owned(),
         ..Files::default()
     };
-    // Everything there is counts, and at once.
-    let times = Times {
-        now: 0,
-        horizon: i64::MIN,
-        rest: 0,
-        settle: 0,
-    };
-    let mut notes = Vec::new();
-    let planned = runtime.block_on(async {
-        let aws = Aws::new(Arc::new(Tally::default()));
-        let place = Arc::new(Place::open(&aws, under, &files).await?);
-        let listing = place.list().await?;
-        let (from, taken) = ((&*place, options), Taken::default());
-        let mut sight = Sight::default();
-        let plan = sight
-            .plan(from, &listing.entries, &taken, times, &mut notes)
-            .await;
-        Ok::<_, Trouble>((place, listing.left_out, plan))
-    });
-    let (place, left_out, plan) = planned.map_err(|trouble| wrong("", trouble.to_string()))?;
-    if left_out > 0 {
-        notes.push(format!(
-            "{left_out} files beyond the newest were passed over"
-        ));
-    }
-    notes.extend(plan.waiting);
+    let planned = runtime.block_on(planned(&files, under, options));
+    let (place, works, notes) = planned.map_err(|trouble| wrong("", trouble.to_string()))?;
     let read = |reading: &mut Reading,
                 entry: &Entry,
                 each: &mut dyn FnMut(RawRecord) -> Result<(), E>|
@@ -74,7 +50,7 @@ pub fn read_bucket<E: From<ReplayError>>(
         let fetched = fetched.map_err(|trouble| wrong(&entry.name, trouble.to_string()))?;
         reading.file(&fetched.path, options, each)
     };
-    for work in plan.works {
+    for work in works {
         match work {
             Work::Single(entry) => {
                 let mut reading = Reading::new("", plan::file_id(&entry));
@@ -91,4 +67,33 @@ pub fn read_bucket<E: From<ReplayError>>(
         }
     }
     Ok(notes)
+}
+
+/// A bucket, what of it is to be read, and what is not, with the reason.
+async fn planned(
+    files: &Files,
+    under: &Path,
+    options: &Options,
+) -> Result<(Arc<Place>, Vec<Work>, Vec<String>), Trouble> {
+    // Everything there is counts, and at once.
+    let times = Times {
+        now: 0,
+        horizon: i64::MIN,
+        rest: 0,
+        settle: 0,
+    };
+    let aws = Aws::new(Arc::new(Tally::default()));
+    let place = Arc::new(Place::open(&aws, under, files).await?);
+    let listing = place.list().await?;
+    let (from, taken) = ((&*place, options), Taken::default());
+    let (mut sight, mut notes) = (Sight::default(), Vec::new());
+    let plan = sight
+        .plan(from, &listing.entries, &taken, times, &mut notes)
+        .await;
+    if listing.left_out > 0 {
+        let left_out = listing.left_out;
+        notes.push(format!("{left_out} files beyond the newest"));
+    }
+    notes.extend(plan.waiting);
+    Ok((place, plan.works, notes))
 }

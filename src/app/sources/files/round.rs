@@ -247,7 +247,7 @@ impl Round<'_> {
         };
         let options = self.options.clone();
         let read = blocking(move || {
-            let outcome = reading.file(&fetched.path, &options, |record| desk.take(record));
+            let outcome = reading.file(&fetched.path, &options, |record| desk.take(&record));
             Ok((reading, desk, outcome))
         });
         match read.await {
@@ -313,7 +313,7 @@ impl Round<'_> {
         // The rows are durable before the end is told, and the end before it is known to be.
         self.with_desk(Desk::flush).await?;
         self.with_desk(move |desk| {
-            reading.end(|record| desk.take(record))?;
+            reading.end(|record| desk.take(&record))?;
             desk.flush()
         })
         .await
