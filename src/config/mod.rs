@@ -3,8 +3,8 @@
 //! A setting is looked for in the environment first (`SKYHERD_KAFKA__BROKERS`, `__` between
 //! levels), then in the file, then here. Nothing outside this module reads the environment.
 
-mod by_metric;
 mod budgets;
+mod by_metric;
 mod costs;
 mod exemptions;
 mod files;
@@ -20,9 +20,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use budgets::Budget;
 pub use by_metric::ByMetric;
 pub(crate) use by_metric::fits;
-pub use budgets::Budget;
 pub use costs::{Budgets, Costs};
 pub use exemptions::Exemption;
 pub use files::{Files, bucket};

@@ -95,9 +95,7 @@ impl Book {
                     }
                     CallError::Failed(told)
                     | CallError::Missing(told)
-                    | CallError::Nothing(told) => {
-                        CallError::Failed(format!("role {role}: {told}"))
-                    }
+                    | CallError::Nothing(told) => CallError::Failed(format!("role {role}: {told}")),
                 }
             })?;
         let given = answer

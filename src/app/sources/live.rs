@@ -12,7 +12,8 @@ use super::metrics::namespaces;
 use super::money::PAGE_MICRO_USD;
 use super::{SWEEPS_MAX, blocking, reports};
 use crate::adapters::aws::{
-    Aws, CallError, Caller, Form, Grain, Page, Points, Purpose, Series, Tally, Wanted, action, actions,
+    Aws, CallError, Caller, Form, Grain, Page, Points, Purpose, Series, Tally, Wanted, action,
+    actions,
 };
 use crate::config::{Config, Metrics};
 use crate::model::{ItemKind, Timestamp};

@@ -3,12 +3,13 @@ not know; botocore reads the questions and asks moto. Questions of Cost Explorer
 as a test laid down (POST /answers/OPERATION): a list of answers in turn, the last one again and again,
 each of a status and a body or of pages by their tokens. Without any, what moto does not know of Cost
 Explorer has no data, as AWS says it. Composite alarms, which moto cannot make, are laid down likewise
-(POST /answers/CompositeAlarms) and are a second page. Everything else is passed on.
+(POST /answers/CompositeAlarms) and are a second page; percentiles are reckoned here. Everything else is passed on.
 
 Arguments: the port to listen on, moto's URL."""
 
 import datetime
 import json
+import math
 import struct
 import sys
 import urllib.error
@@ -110,6 +111,24 @@ class Handler(BaseHTTPRequestHandler):
             alarm["StateUpdatedTimestamp"] = at
         return {"MetricAlarms": [], "CompositeAlarms": composite}
 
+    def percentiles(self, client, asked):
+        """Percentiles are reckoned from moto's samples, second by second: the nearest rank."""
+        queries = asked["MetricDataQueries"]
+        shares = [query for query in queries if query["MetricStat"]["Stat"].startswith("p")]
+        reply = client.get_metric_data(**{**asked, "MetricDataQueries": [query for query in queries if query not in shares]})
+        for query in shares:
+            stat = query["MetricStat"]
+            each = {"Id": query["Id"], "MetricStat": {**stat, "Stat": "Average", "Period": 1}}
+            samples = client.get_metric_data(**{**asked, "MetricDataQueries": [each]})["MetricDataResults"][0]
+            periods = {}
+            for at, value in zip(samples["Timestamps"], samples["Values"]):
+                periods.setdefault(int(at.timestamp()) // stat["Period"] * stat["Period"], []).append(value)
+            begins, share = sorted(periods), float(stat["Stat"][1:])
+            reply["MetricDataResults"].append({"Id": query["Id"], "Label": query["Id"], "StatusCode": "Complete",
+                "Timestamps": [datetime.datetime.fromtimestamp(begin, datetime.timezone.utc) for begin in begins],
+                "Values": [sorted(periods[begin])[math.ceil(len(periods[begin]) * share / 100) - 1] for begin in begins]})
+        return reply
+
     def cloudwatch(self, operation, body):
         asked = PARSER.parse_data_item(PARSER.get_peekable_stream_from_bytes(body)) if body else {}
         for name in ("StartTime", "EndTime"):
@@ -120,7 +139,10 @@ class Handler(BaseHTTPRequestHandler):
         form = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")]
         try:
             known = {name: value for name, value in asked.items() if name != "NextToken"}
-            reply = getattr(client, xform_name(operation))(**(known if operation == "DescribeAlarms" else asked))
+            if operation == "GetMetricData":
+                reply = self.percentiles(client, asked)
+            else:
+                reply = getattr(client, xform_name(operation))(**(known if operation == "DescribeAlarms" else asked))
             reply.pop("ResponseMetadata", None)
             if operation == "DescribeAlarms" and "CompositeAlarms" in ANSWERS:
                 reply = self.alarms(asked, reply)

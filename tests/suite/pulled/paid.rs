@@ -67,6 +67,54 @@ fn points_are_told_once_over_rounds_and_a_restart_and_no_data_is_no_point() {
 }
 
 #[test]
+fn a_metric_comes_by_its_own_period_with_its_own_percentiles() {
+    let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
+        return;
+    };
+    moto.moto.python(
+        r#"
+import datetime
+minute = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0) - datetime.timedelta(minutes=5)
+for second in range(10):
+    for name in ("Fine", "Plain"):
+        client("cloudwatch").put_metric_data(Namespace="App", MetricData=[{"MetricName": name, "Value": float(second),
+            "Timestamp": minute + datetime.timedelta(seconds=second)}])
+"#,
+    );
+    let settings = METRICS.replace(
+        "include = ['App']\n",
+        "include = ['App']\nback_fill_hours = 1\n[[sources.metrics.by_metric]]\n\
+         metric = 'App:Fine'\nperiod_seconds = 60\npercentiles = ['p50', 'p90']\n",
+    );
+    let settings = settings.replace("[sources]\n", "[sources]\nmonthly_usd_max = 100000\n");
+    let world = World::new(&moto.url(), &settings);
+    let mut skyherd = world.run();
+    let told = await_until("both are told", DEADLINE, || {
+        let told = world.records("aws.metrics");
+        (told.len() >= 2).then_some(told)
+    });
+    let value = |name: &str| {
+        let mut of = told.iter().filter(|point| point["metric_name"] == name);
+        of.next().unwrap_or_else(|| panic!("{told:?}"))["value"].clone()
+    };
+    assert_eq!(
+        value("Fine"),
+        json!({ "count": 10.0, "sum": 45.0, "max": 9.0, "min": 0.0, "p50": 4.0, "p90": 8.0 })
+    );
+    assert_eq!(
+        value("Plain"),
+        json!({ "count": 10.0, "sum": 45.0, "max": 9.0, "min": 0.0 })
+    );
+    let begins = |name: &str| {
+        let of = told.iter().find(|point| point["metric_name"] == name);
+        of.unwrap()["timestamp"].as_i64().unwrap()
+    };
+    assert_eq!(begins("Fine") % 60_000, 0);
+    assert_eq!(begins("Plain") % 300_000, 0);
+    skyherd.stop();
+}
+
+#[test]
 fn series_beyond_the_month_s_money_are_left_out_and_said_to_be() {
     let Some(moto) = Moto::start().map(Moto::with_cloudwatch) else {
         return;

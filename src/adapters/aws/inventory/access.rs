@@ -59,7 +59,7 @@ impl Aws {
         let client = self.iam(place).await?;
         let mut page = Page::default();
         let report = match kind {
-            ItemKind::IamUser => self.report(place, &mut page).await?,
+            ItemKind::IamUser => self.credential_report(place, &mut page).await?,
             _ => Report::new(),
         };
         page.turn(self, place, DETAILS).await;
@@ -100,7 +100,7 @@ impl Aws {
     }
 
     /// Asks for the report to be made, waits until it is, and reads it.
-    async fn report(&self, place: &Place, page: &mut Page) -> Result<Report, CallError> {
+    async fn credential_report(&self, place: &Place, page: &mut Page) -> Result<Report, CallError> {
         let client = self.iam(place).await?;
         for tried in 1..=REPORT_TRIES {
             page.turn(self, place, GENERATE).await;

@@ -57,7 +57,12 @@ fn permission(action: &'static str, answer: Result<(), CallError>) -> LivePermis
         Err(CallError::Refused(why)) => {
             refused.insert(ANYWHERE.to_owned(), why);
         }
-        Err(CallError::Throttled(why) | CallError::Failed(why)) => {
+        Err(
+            CallError::Throttled(why)
+            | CallError::Failed(why)
+            | CallError::Missing(why)
+            | CallError::Nothing(why),
+        ) => {
             unclear.insert(ANYWHERE.to_owned(), why);
         }
     }
@@ -67,5 +72,6 @@ fn permission(action: &'static str, answer: Result<(), CallError>) -> LivePermis
         refused,
         unclear,
         rules: Vec::new(),
+        ability: "what lies there is not read",
     }
 }
