@@ -82,8 +82,7 @@ fn a_manifest_s_files_are_one_delivery_and_wait_for_each_other() {
         [whole]
     );
     // Data newer than its manifest is of a delivery that is being written.
-    entries[0].at_ms = NOW - MINUTE;
-    entries[2].at_ms = NOW;
+    (entries[0].at_ms, entries[2].at_ms) = (NOW - MINUTE, NOW);
     assert!(works(&entries, &[(0, manifest)], &Taken::default()).is_empty());
 }
 
