@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
@@ -315,7 +316,14 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
         .copied()
         .find(|route| matched.as_ref().is_some_and(|path| path.as_str() == *route))
         .unwrap_or("other");
-    let response = next.run(request).await;
+    let carries = carries_a_body(request.headers());
+    let mut response = next.run(request).await;
+    if carries && response.status().is_client_error() {
+        // Who is refused before the body was read would send the next request into a connection
+        // that is being closed under it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     let status = response.status().as_u16();
     shared
         .service
@@ -323,6 +331,12 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
         .emit(&Signal::HttpRequest { route, status });
     ingest::counted(&shared, route, &response);
     response
+}
+
+fn carries_a_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.is_some_and(|length| length.as_bytes() != b"0");
+    length || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Serves on `listener` until `stop` resolves; then requests under way have a bounded time to

@@ -187,7 +187,7 @@ async fn ask(aws: &Aws, config: &Config, target: &Target) -> Vec<Answer> {
         let answer = point(aws, target, settings, now).await;
         answers.push(("cloudwatch:GetMetricData", Purpose::Metrics, answer));
     }
-    if config.sources.alarms.is_some() {
+    if config.sources.alarms.is_some() && !target.global() {
         let page = aws.alarms(place, None).await;
         let answer = page.map(|_| ());
         answers.push(("cloudwatch:DescribeAlarms", Purpose::Alarms, answer));

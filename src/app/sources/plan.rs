@@ -238,7 +238,8 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
     }
     if let Some(alarms) = &sources.alarms {
         // How many pages there are is not counted before: one a region at the least.
-        let calls = rounds(alarms.interval_ms) * counted.len() as u64;
+        let regions = counted.iter().filter(|(target, _)| !target.global());
+        let calls = rounds(alarms.interval_ms) * regions.count() as u64;
         add("alarms", calls, 0);
     }
     let series = sum(|count| count.series);

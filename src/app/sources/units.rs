@@ -202,7 +202,7 @@ impl Unit {
             .alarms
             .as_ref()
             .map_or(0, |alarms| alarms.interval_ms);
-        if self.alarms_turn.begin(now, interval) {
+        if !self.target.global() && self.alarms_turn.begin(now, interval) {
             let (shared, target) = (Arc::clone(shared), self.target.clone());
             let (alarms, end) = (Arc::clone(&self.alarms), self.alarms_turn.ending());
             tokio::spawn(async move {
