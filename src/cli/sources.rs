@@ -97,6 +97,7 @@ fn show(told: &Value, rows: &[Value], output: &mut Output) -> anyhow::Result<()>
             age(since),
             row["known"].to_string(),
             row["published"].to_string(),
+            format!("{:.2}", row["usd"].as_f64().unwrap_or_default()),
             errors.to_string(),
         ]
     });
@@ -107,6 +108,7 @@ fn show(told: &Value, rows: &[Value], output: &mut Output) -> anyhow::Result<()>
         "whole since",
         "known",
         "published",
+        "USD",
         "errors",
     ];
     output.line(&table::plain(output, &header, lines))?;

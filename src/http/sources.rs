@@ -29,6 +29,8 @@ pub struct SourceRow {
     pub known: u64,
     /// Records published since the process began.
     pub published: u64,
+    /// What asking cost since the process began, in US dollars by AWS's list prices.
+    pub usd: f64,
     /// What went wrong the last time; empty when nothing did.
     pub errors: Vec<String>,
     /// What there was nothing of, in AWS's words: no savings plan, say, or a thing not switched on.

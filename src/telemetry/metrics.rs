@@ -368,6 +368,7 @@ mod tests {
             Signal::SourceClients { kept: 6, made: 1 },
             Signal::SourceAge { source: "inventory", seconds: 90.0 },
             Signal::SourceRead { source: "files", bytes: 9 },
+            Signal::SourcePaid { source: "costs", micro_usd: 10_000 },
             Signal::SourceSwept { source: "inventory", account: "111122223333", region: "eu-west-1", records: 5, known: 9, seconds: 1.5, whole: true },
             Signal::HttpRequest { route: "/metrics", status: 200 },
             Signal::Pushed { road: "firehose", result: "taken", stored: 4, ignored: 2, quarantined: 1 },

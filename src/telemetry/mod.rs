@@ -331,6 +331,13 @@ pub enum Signal<'a> {
         /// Records published by this round so far.
         records: u64,
     },
+    /// A source asked for something that AWS takes money for.
+    SourcePaid {
+        /// Which source.
+        source: &'static str,
+        /// Millionths of a US dollar, by AWS's list prices.
+        micro_usd: u64,
+    },
     /// A round of a source that reads files ended.
     SourceRead {
         /// Which source.

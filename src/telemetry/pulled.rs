@@ -23,6 +23,7 @@ impl Metrics {
                 self.add(Id::SourceRecords, &[source], records);
             }
             Signal::SourceAge { source, seconds } => self.set(Id::SourceAge, &[source], seconds),
+            Signal::SourcePaid { source, micro_usd } => self.add(Id::SourcePaid, &[source], micro_usd),
             Signal::SourceRead { source, bytes } => self.add(Id::SourceBytes, &[source], bytes),
             // Counted with the round they are of, which a failure makes partial; these are for the log.
             Signal::SourceProgress { .. } | Signal::SourceFailed { .. } => {}

@@ -151,6 +151,7 @@ impl Costs {
                 if !purse.spend_if_left(now, PAGE_MICRO_USD) {
                     return Err(Fault::Money);
                 }
+                shared.paid(&row(account), PAGE_MICRO_USD);
                 let (access, span) = (&target.place.access, (from.as_str(), end.as_str()));
                 let asked = shared
                     .aws
@@ -214,6 +215,11 @@ impl Costs {
     }
 }
 
+/// Where an account's costs stand among the sources.
+fn row(account: &str) -> super::status::Place {
+    (account.to_owned(), "-".to_owned(), "costs")
+}
+
 /// One round; whether nothing failed that may go better soon.
 pub(super) async fn round(
     shared: &Arc<Shared>,
@@ -249,7 +255,7 @@ pub(super) async fn round(
         seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
         whole: errors.is_empty(),
     });
-    let place = (target.account.clone(), "-".to_owned(), "costs");
+    let place = row(&target.account);
     let board = &shared.handle.board;
     board.note(place.clone(), shared.now(), (known, published), errors);
     board.nothing(&place, nothing);

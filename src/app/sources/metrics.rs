@@ -48,6 +48,12 @@ fn row_key(target: &Target, number: usize) -> String {
     )
 }
 
+/// Where the metrics of a target stand among the sources.
+fn row(target: &Target) -> super::status::Place {
+    let region = target.place.region.clone();
+    (target.account.clone(), region, "metrics")
+}
+
 /// How many rules ask for a metric: what is asked for by none is the first to be left out.
 pub(super) fn usefulness(namespace: &str, name: &str) -> usize {
     let asks = |rule: &&&'static dyn crate::rules::Rule| {
@@ -254,10 +260,9 @@ impl Metrics {
         let place = &target.place;
         let answers = shared.aws.points(place, &series, &form, (from, to)).await;
         // Asked is paid for, answered or not.
-        purse.spend(
-            shared.now(),
-            (series.len() * form.queries()) as u64 * money::METRIC_MICRO_USD,
-        );
+        let cost = (series.len() * form.queries()) as u64 * money::METRIC_MICRO_USD;
+        purse.spend(shared.now(), cost);
+        shared.paid(&row(target), cost);
         taken.asked += series.len() as u64;
         let (mut records, whose) = (Vec::new(), (target.account.as_str(), place.region.as_str()));
         for ((at, series), points) in asked.into_iter().zip(answers?) {
@@ -347,14 +352,9 @@ pub(super) async fn round(
         seconds: (shared.clock.monotonic_ms() - began) as f64 / 1_000.0,
         whole: taken.errors.is_empty(),
     });
-    let place = (
-        target.account.clone(),
-        target.place.region.clone(),
-        "metrics",
-    );
     let board = &shared.handle.board;
     board.note(
-        place,
+        row(target),
         shared.now(),
         (taken.series, taken.points),
         taken.errors,

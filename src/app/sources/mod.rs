@@ -132,6 +132,14 @@ impl Shared {
         appended.unwrap_or_else(|error| Err(PortError::Fatal(error.to_string())))
     }
 
+    /// Takes note of what was asked for money.
+    fn paid(&self, place: &status::Place, micro_usd: u64) {
+        let source = place.2;
+        self.handle.board.paid(place, micro_usd);
+        let metrics = &self.handle.metrics;
+        metrics.emit(&Signal::SourcePaid { source, micro_usd });
+    }
+
     /// The partitions whose accounts this process pulls; `None` for all.
     fn owned(&self) -> Option<BTreeSet<u32>> {
         if self.backend().embedded().is_some() {

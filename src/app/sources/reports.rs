@@ -74,6 +74,15 @@ pub(super) fn wanted(config: &Config) -> Vec<Wanted> {
     wanted
 }
 
+/// The source that a report belongs to.
+fn source_of(config: &Config, report: Report) -> &'static str {
+    let of = |source: &Wanted| source.reports.contains(&report);
+    wanted(config)
+        .into_iter()
+        .find(of)
+        .map_or("reports", |source| source.source)
+}
+
 /// How often to look what is due; 0 where nothing ever is.
 pub(super) fn interval_ms(config: &Config) -> u64 {
     let shortest = wanted(config).iter().map(|source| source.interval_ms).min();
@@ -211,6 +220,7 @@ impl Reports {
             ..Hints::default()
         };
         let (mut held, mut next) = (Held::default(), None::<String>);
+        let source = source_of(&shared.config, report);
         for _ in 0..PAGES_MAX {
             if report.paid()
                 && !purse
@@ -219,6 +229,10 @@ impl Reports {
                     .spend_beyond(now, PAGE_MICRO_USD, reserve)
             {
                 return Err(Fault::Money);
+            }
+            if report.paid() {
+                let place = (target.account.clone(), "-".to_owned(), source);
+                shared.paid(&place, PAGE_MICRO_USD);
             }
             let (access, account) = (&target.place.access, target.account.as_str());
             let asked = shared

@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) known: u64,
     /// Records published since the process began.
     pub(crate) published: u64,
+    /// What asking cost since the process began, in millionths of a US dollar.
+    pub(crate) micro_usd: u64,
     /// What went wrong the last time, each once.
     pub(crate) errors: Vec<String>,
     /// What AWS had nothing of, in its words.
@@ -72,6 +74,12 @@ impl Board {
             .published += published;
     }
 
+    /// Takes note of what was asked for money.
+    pub(super) fn paid(&self, place: &Place, micro_usd: u64) {
+        let mut board = self.places.lock();
+        board.entry(place.clone()).or_default().micro_usd += micro_usd;
+    }
+
     /// Takes note of what AWS had nothing of in a place, since that is no error.
     pub(super) fn nothing(&self, place: &Place, mut told: Vec<String>) {
         told.truncate(ERRORS_MAX);
@@ -110,6 +118,7 @@ impl Board {
                 last_tried: row.tried,
                 known: row.known,
                 published: row.published,
+                usd: row.micro_usd as f64 / 1e6,
                 errors: row.errors.clone(),
                 nothing: row.nothing.clone(),
             });

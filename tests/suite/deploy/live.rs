@@ -18,7 +18,7 @@ const PARTITIONS: u32 = 4;
 const ACCOUNT: &str = "111122223333";
 
 /// Metrics that one embedded process cannot bring about in a short run, and why.
-const NOT_HERE: [(&str, &str); 16] = [
+const NOT_HERE: [(&str, &str); 18] = [
     (
         "skyherd_backups_total",
         "log and memory are one directory: nothing is backed up",
@@ -52,6 +52,8 @@ const NOT_HERE: [(&str, &str); 16] = [
     ("skyherd_source_clients_total", "as above"),
     ("skyherd_source_rounds_total", "as above"),
     ("skyherd_source_records_total", "as above"),
+    ("skyherd_source_bytes_total", "as above"),
+    ("skyherd_source_micro_usd_total", "as above"),
     ("skyherd_source_age_seconds", "as above"),
 ];
 

@@ -170,5 +170,16 @@ fn a_day_s_costs_are_told_once_and_again_when_they_were_restated() {
         .collect();
     assert_eq!(costs, ["1.5", "2.0000000001", "3"]);
     assert!(rows.iter().all(|row| row["SubAccountId"] == HOME));
+    let told = world.sources();
+    let told = told.iter().find(|row| row["source"] == "costs").unwrap();
+    // Two rounds of a page at the least; what asking cost is told where one looks how it does.
+    assert!(told["usd"].as_f64().unwrap() >= 0.02, "{told}");
+    let shown = world.command(&["sources"]).stdout;
+    assert!(shown.contains("USD") && shown.contains("0.0"), "{shown}");
+    assert!(
+        world
+            .metrics()
+            .contains("skyherd_source_micro_usd_total{source=\"costs\"}")
+    );
     skyherd.stop();
 }

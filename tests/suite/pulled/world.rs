@@ -60,6 +60,13 @@ impl World {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// What `/metrics` says.
+    pub(super) fn metrics(&self) -> String {
+        let (status, text) = proc::get(&format!("http://{}/metrics", self.listen)).unwrap();
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+
     /// What `/api/v1/sources` says.
     pub(super) fn sources(&self) -> Vec<Value> {
         self.get("/api/v1/sources")["sources"]
