@@ -36,6 +36,7 @@ fn percentile(text: &str) -> bool {
 }
 
 /// Whether a pattern, a namespace or `namespace:metric`, fits.
+#[cfg(feature = "aws")]
 pub(crate) fn fits(pattern: &str, namespace: &str, name: &str) -> bool {
     match pattern.split_once(':') {
         Some((space, metric)) => space == namespace && metric == name,

@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use budgets::Budget;
 pub use by_metric::ByMetric;
+#[cfg(feature = "aws")]
 pub(crate) use by_metric::fits;
 pub use costs::{Budgets, Costs};
 pub use exemptions::Exemption;
@@ -31,6 +32,7 @@ pub(crate) use load::nearest;
 pub use load::{Loaded, load, load_here};
 pub use problems::Problem;
 pub use secret::{Properties, Secret};
+#[cfg(feature = "aws")]
 pub(crate) use sources::retention_hours;
 pub use sources::{Account, Alarms, Metrics, Organization, Sources};
 
