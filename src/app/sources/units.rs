@@ -97,12 +97,13 @@ pub(super) fn scan(
     while from < end {
         let mut each = |record: RecordView<'_>| {
             let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
-            let (Some(key), Some(payload)) = (key, record.payload) else {
+            let Some(key) = key.filter(|key| key.starts_with(PREFIX)) else {
                 return;
             };
-            if key.starts_with(PREFIX) {
-                rows.insert(key.to_owned(), payload.to_vec());
-            }
+            match record.payload {
+                Some(payload) => rows.insert(key.to_owned(), payload.to_vec()),
+                None => rows.remove(key),
+            };
         };
         let next = backend.scan(Topic::Memory, partition, from, SCAN, &mut each)?;
         if next <= from {

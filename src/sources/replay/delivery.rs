@@ -2,7 +2,9 @@
 //!
 //! The bill files of one folder are one delivery, as AWS lays them out; when a manifest lies with
 //! them, only if all it names are there. A delivery ends with one record for each account and
-//! billing period that it has rows of, so that nobody takes half a bill for a whole one.
+//! billing period that it has rows of, so that nobody takes half a bill for a whole one, and for
+//! each that the delivery before it had rows of, so that an account whose charges were taken back
+//! does not keep them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,14 +25,18 @@ const MONTH_BYTES: usize = "2026-11".len();
 /// Whose bill and which: account, and the billing period's ends as they are written.
 type Touched = (String, String, String);
 
+/// What a delivery had rows of, each with the newest charge.
+pub type Ends = BTreeMap<Touched, String>;
+
 /// One delivery as it is read.
 #[derive(Default)]
 pub(super) struct Bills {
     id: u64,
     /// Rows so far.
     number: u64,
-    /// The newest charge of each.
-    touched: BTreeMap<Touched, String>,
+    touched: Ends,
+    /// What the delivery that this one replaces had rows of.
+    before: Ends,
     last: Option<Touched>,
     files: BTreeSet<String>,
     expected: BTreeSet<String>,
@@ -91,6 +97,28 @@ impl Bills {
             id,
             ..Self::default()
         }
+    }
+
+    /// It replaces a delivery that had rows of `before`.
+    pub(super) fn after(mut self, before: Ends) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// Moves what the delivery before had and this one has not over to what has to be ended. Other
+    /// billing periods are no part of this delivery.
+    fn take_back(&mut self) -> Ends {
+        let told = self.touched.clone();
+        let periods: BTreeSet<(&str, &str)> = told
+            .keys()
+            .map(|(_, from, to)| (from.as_str(), to.as_str()))
+            .collect();
+        for (touched, newest) in std::mem::take(&mut self.before) {
+            if periods.contains(&(touched.1.as_str(), touched.2.as_str())) {
+                self.touched.entry(touched).or_insert(newest);
+            }
+        }
+        told
     }
 
     /// The file has rows of a bill.
@@ -172,11 +200,35 @@ impl Bills {
     }
 }
 
+/// The folder of a bill's period, else the folder itself: deliveries of one replace each other.
+pub fn bill_of(folder: &str) -> &str {
+    let mut end = 0;
+    for part in folder.split('/') {
+        end += part.len();
+        if is_period(part) {
+            return &folder[..end];
+        }
+        end += 1;
+    }
+    folder
+}
+
+/// `20261101-20261201`, `BILLING_PERIOD=2026-11`, `month=11`.
+fn is_period(part: &str) -> bool {
+    let lower = part.to_ascii_lowercase();
+    let digits = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let days = part.split_once('-');
+    lower.starts_with("billing_period=")
+        || lower.starts_with("month=")
+        || days.is_some_and(|(from, to)| digits(from) && digits(to))
+}
+
 /// Ends the delivery: one record for everyone touched, or one that says why there are none.
-pub(super) fn finish<E>(sink: &mut Sink<'_, E>) -> Result<(), Stop<E>> {
-    let bills = std::mem::take(&mut *sink.bills);
+/// Gives what it had rows of, when it was whole and had any.
+pub(super) fn finish<E>(sink: &mut Sink<'_, E>) -> Result<Option<Ends>, Stop<E>> {
+    let mut bills = std::mem::take(&mut *sink.bills);
     if bills.touched.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let delivered = format!("{:x}", bills.id);
     if let Some(why) = bills.missing() {
@@ -184,8 +236,10 @@ pub(super) fn finish<E>(sink: &mut Sink<'_, E>) -> Result<(), Stop<E>> {
             (Column::Delivered.name()): delivered,
             (Column::Missing.name()): why,
         });
-        return sink.give(Shape::Delivery, None, record.to_string().into_bytes());
+        sink.give(Shape::Delivery, None, record.to_string().into_bytes())?;
+        return Ok(None);
     }
+    let told = bills.take_back();
     for ((account, from, to), newest) in bills.touched {
         let filled = |text: String| Some(text).filter(|text| text.len() > MONTH_BYTES);
         let record = json!({
@@ -201,5 +255,5 @@ pub(super) fn finish<E>(sink: &mut Sink<'_, E>) -> Result<(), Stop<E>> {
             record.to_string().into_bytes(),
         )?;
     }
-    Ok(())
+    Ok(Some(told))
 }

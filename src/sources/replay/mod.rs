@@ -16,10 +16,12 @@ mod stem;
 mod summary;
 mod whole;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+pub use delivery::{Ends, bill_of};
 pub use reading::{Probed, Reading, probe};
 pub use summary::{Counts, Summary};
 
@@ -116,16 +118,17 @@ pub fn read<E: From<ReplayError>>(
 ) -> Result<(), E> {
     // Bills given one by one that lie in one folder are one delivery, as the folder would be.
     let mut given: Option<(&Path, PathBuf, Bills)> = None;
+    let mut ended = Ended::default();
     for (number, path) in paths.iter().enumerate() {
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
         let beside = |(other, ..): &mut (&Path, PathBuf, Bills)| other.parent() == path.parent();
         if let Some((other, folder, mut bills)) =
             given.take_if(|given| path.is_dir() || !beside(given))
         {
-            end_delivery(other, &folder, &mut bills, &mut each)?;
+            ended.end(other, &folder, &mut bills, &mut each)?;
         }
         if path.is_dir() {
-            walk(path, &name, options, DEPTH_MAX, &mut each)?;
+            walk(path, &name, options, DEPTH_MAX, (&mut ended, &mut each))?;
         } else {
             let parent = path.parent().and_then(Path::file_name);
             let folder = parent.map(PathBuf::from).unwrap_or_default();
@@ -137,18 +140,42 @@ pub fn read<E: From<ReplayError>>(
         }
     }
     match given {
-        Some((path, folder, mut bills)) => end_delivery(path, &folder, &mut bills, &mut each),
+        Some((path, folder, mut bills)) => ended.end(path, &folder, &mut bills, &mut each),
         None => Ok(()),
     }
 }
 
-/// Ends the delivery whose files were read.
+/// What the deliveries read so far had rows of, by the bill.
+#[derive(Default)]
+struct Ended(BTreeMap<String, Ends>);
+
+impl Ended {
+    /// Ends the delivery whose files were read; it replaces what was read of the same bill.
+    fn end<E: From<ReplayError>>(
+        &mut self,
+        path: &Path,
+        folder: &Path,
+        bills: &mut Bills,
+        each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let name = named(folder);
+        let bill = bill_of(&name);
+        let before = self.0.get(bill).cloned().unwrap_or_default();
+        *bills = std::mem::take(bills).after(before);
+        if let Some(told) = end_delivery(path, folder, bills, each)? {
+            self.0.insert(bill.to_owned(), told);
+        }
+        Ok(())
+    }
+}
+
+/// Ends the delivery whose files were read; gives what it had rows of, if it was whole.
 fn end_delivery<E: From<ReplayError>>(
     path: &Path,
     folder: &Path,
     bills: &mut Bills,
     each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Option<Ends>, E> {
     let mut sink = Sink {
         folder: &named(folder),
         file: path,
@@ -165,7 +192,7 @@ fn walk<E: From<ReplayError>>(
     folder: &Path,
     options: &Options,
     depth: usize,
-    each: &mut dyn FnMut(RawRecord) -> Result<(), E>,
+    (ended, each): (&mut Ended, &mut dyn FnMut(RawRecord) -> Result<(), E>),
 ) -> Result<(), E> {
     let failed = |source| ReplayError {
         path: path.to_owned(),
@@ -183,13 +210,14 @@ fn walk<E: From<ReplayError>>(
         let below = entry.path();
         if entry.file_type().map_err(failed)?.is_dir() {
             if depth > 0 {
-                walk(&below, &folder.join(&name), options, depth - 1, each)?;
+                let folder = folder.join(&name);
+                walk(&below, &folder, options, depth - 1, (ended, each))?;
             }
         } else if below.is_file() {
             read_file(&below, folder, options, &mut bills, each)?;
         }
     }
-    end_delivery(path, folder, &mut bills, each)
+    ended.end(path, folder, &mut bills, each)
 }
 
 fn named(folder: &Path) -> String {

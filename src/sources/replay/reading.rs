@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::delivery::Bills;
+use super::delivery::{Bills, Ends};
 use super::{Options, RawRecord, ReplayError, end_delivery, named, read_file};
 use crate::sources::Shape;
 
@@ -42,6 +42,13 @@ impl Reading {
         }
     }
 
+    /// The delivery replaces one that had rows of `before`.
+    #[must_use]
+    pub fn after(mut self, before: Ends) -> Self {
+        self.bills = self.bills.after(before);
+        self
+    }
+
     /// Calls `each` with every record of a file. Files of a delivery are given in the same order
     /// each time, since its rows are numbered.
     ///
@@ -66,15 +73,16 @@ impl Reading {
         self.bills.any()
     }
 
-    /// Calls `each` with what ends the delivery for everyone who has rows of it: to be published
-    /// once the rows are durable.
+    /// Calls `each` with what ends the delivery for everyone who has rows of it, or had in the one
+    /// before: to be published once the rows are durable. Gives what it has rows of, when it is
+    /// whole and has any.
     ///
     /// # Errors
     /// Whatever `each` returns, at once.
     pub fn end<E: From<ReplayError>>(
         mut self,
         mut each: impl FnMut(RawRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<Ends>, E> {
         let folder = self.folder;
         end_delivery(&folder, &folder, &mut self.bills, &mut each)
     }

@@ -335,6 +335,41 @@ fn a_delivery_ends_only_when_all_that_its_manifest_names_was_read() {
 }
 
 #[test]
+fn a_delivery_ends_for_whom_the_one_before_had_rows_of_and_for_no_other_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (["111122223333", "444455556666"], ["111122223333"]);
+    for (name, accounts) in [
+        ("a/20261001-20261101/1", &first[..]),
+        ("a/20261001-20261101/2", &second[..]),
+        ("b/20261001-20261101/1", &second[..]),
+    ] {
+        let below = folder.path().join(name);
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(below.join("r.csv"), report(accounts, 1, |_| "1".into())).unwrap();
+    }
+    let (records, summary) = told(&[folder.path()]);
+    let ended: Vec<(&str, &str)> = records
+        .iter()
+        .filter(|record| record.what == Shape::Delivery)
+        .map(|record| {
+            let bill = record.folder.split_once('/').unwrap().1;
+            (bill, record.account.as_deref().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        ended,
+        [
+            ("a/20261001-20261101/1", first[0]),
+            ("a/20261001-20261101/1", first[1]),
+            ("a/20261001-20261101/2", first[0]),
+            ("a/20261001-20261101/2", first[1]),
+            ("b/20261001-20261101/1", first[0]),
+        ]
+    );
+    assert_eq!(summary.deliveries.decoded, 5);
+}
+
+#[test]
 fn focus_of_every_version_is_read_by_the_names_of_its_columns() {
     let files = [
         // 1.0, with columns of AWS's own, and one that nobody knows.

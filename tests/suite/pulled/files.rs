@@ -251,11 +251,12 @@ fn a_folder_is_told_as_a_replay_tells_it_and_half_a_bill_waits() {
     await_until("the broken file is put aside", DEADLINE, || {
         (world.records("dead-letters").len() == 1).then_some(())
     });
-    // A second delivery of the month replaces the first.
+    // A second delivery of the month replaces the first, also for whom it has nothing of any more.
     bill(root, "a2", "r-1.csv.gz", &ACCOUNTS[..1], 2, "0.5");
     manifest(root, "a2", &["r-1.csv.gz"]);
     await_until("the month is another", DEADLINE, || {
-        (month(&world, ACCOUNTS[0]) == cents("1")).then_some(())
+        (month(&world, ACCOUNTS[0]) == cents("1") && month(&world, ACCOUNTS[1]) == cents("0"))
+            .then_some(())
     });
     await_round(&world);
     let told = |topic: &str| world.records(topic).len();
@@ -280,6 +281,13 @@ fn a_folder_is_told_as_a_replay_tells_it_and_half_a_bill_waits() {
         before,
         "nothing is told twice"
     );
+    // A restart knows whom the delivery before was of.
+    bill(root, "a3", "r-1.csv.gz", &ACCOUNTS[1..2], 2, "0.25");
+    manifest(root, "a3", &["r-1.csv.gz"]);
+    await_until("the month is the other's", DEADLINE, || {
+        (month(&world, ACCOUNTS[0]) == cents("0") && month(&world, ACCOUNTS[1]) == cents("0.5"))
+            .then_some(())
+    });
     again.stop();
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::taken::{Taken, hash};
+use crate::sources::replay::bill_of;
 
 /// Most files that a manifest names.
 const NAMED_MAX: usize = 100_000;
@@ -143,30 +144,6 @@ fn folder(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// `20261101-20261201`, `BILLING_PERIOD=2026-11`, `month=11`.
-fn is_period(part: &str) -> bool {
-    let lower = part.to_ascii_lowercase();
-    let digits = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let days = part.split_once('-');
-    lower.starts_with("billing_period=")
-        || lower.starts_with("month=")
-        || days.is_some_and(|(from, to)| digits(from) && digits(to))
-}
-
-/// The folder of a file's billing period, else its own: deliveries of one replace each other.
-fn period(name: &str) -> String {
-    let folder = folder(name);
-    let mut end = 0;
-    for part in folder.split('/') {
-        end += part.len();
-        if is_period(part) {
-            return folder[..end].to_owned();
-        }
-        end += 1;
-    }
-    folder.to_owned()
-}
-
 /// The folders above a file, its own first.
 fn above(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(folder(name)), |below| {
@@ -256,7 +233,7 @@ fn delivery(files: &[&Entry]) -> Delivery {
     Delivery {
         of: files
             .first()
-            .map(|file| period(&file.name))
+            .map(|file| bill_of(folder(&file.name)).to_owned())
             .unwrap_or_default(),
         id: u64::from_le_bytes(head.unwrap_or_default()),
         files: files.iter().copied().cloned().collect(),

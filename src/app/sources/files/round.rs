@@ -10,7 +10,7 @@ use crate::adapters::aws::CallError;
 use crate::app::sources::Shared;
 use crate::config::Files;
 use crate::model::Topic;
-use crate::ports::Clock as _;
+use crate::ports::{Clock as _, Outgoing};
 use crate::sources::replay::{Options, Reading};
 use crate::telemetry::Signal;
 
@@ -274,15 +274,15 @@ impl Round<'_> {
     }
 
     async fn single(&mut self, entry: &Entry) -> Result<(), Trouble> {
-        let reading = Reading::new("", plan::file_id(entry));
+        let key = plan::file_key(&entry.name);
+        let reading = Reading::new("", plan::file_id(entry)).after(self.kept.taken.ends(key));
         match self.read(reading, entry).await {
             // A bill by another name than bills have is a delivery of its own.
-            (Some(reading), Ok(())) if reading.billed() => self.end(reading).await?,
+            (Some(reading), Ok(())) if reading.billed() => self.end(key, reading).await?,
             (_, Ok(())) => {}
             (_, Err(trouble)) => return self.failed(&entry.name, trouble),
         }
-        let taken = (plan::file_key(&entry.name), entry.version);
-        self.pending.push(taken);
+        self.pending.push((key, entry.version));
         if self.pending.len() >= SAVE_EVERY {
             self.save().await?;
         }
@@ -291,7 +291,9 @@ impl Round<'_> {
 
     /// Reads every file of a delivery, then ends it.
     async fn delivery(&mut self, found: &Delivery) -> Result<(), Trouble> {
-        let mut reading = Reading::new(&found.of, found.id);
+        let key = plan::delivery_key(&found.of);
+        let before = self.kept.taken.ends(key);
+        let mut reading = Reading::new(&found.of, found.id).after(before);
         for entry in &found.files {
             reading = match self.read(reading, entry).await {
                 (Some(reading), Ok(())) => reading,
@@ -303,26 +305,30 @@ impl Round<'_> {
             Some(why) => self.kept.broken.insert(found.of.clone(), why),
             None => self.kept.broken.remove(&found.of),
         };
-        self.end(reading).await?;
-        self.pending.push((plan::delivery_key(&found.of), found.id));
+        self.end(key, reading).await?;
+        self.pending.push((key, found.id));
         self.save().await
     }
 
-    /// Tells everyone with rows in it that a delivery is whole.
-    async fn end(&mut self, reading: Reading) -> Result<(), Trouble> {
+    /// Tells everyone with rows in it, or in the one before, that a delivery is whole.
+    async fn end(&mut self, bill: u64, reading: Reading) -> Result<(), Trouble> {
         // The rows are durable before the end is told, and the end before it is known to be.
         self.with_desk(Desk::flush).await?;
-        self.with_desk(move |desk| {
-            reading.end(|record| desk.take(&record))?;
-            desk.flush()
-        })
-        .await
+        let told = self.with_desk(move |desk| {
+            let told = reading.end(|record| desk.take(&record))?;
+            desk.flush()?;
+            Ok(told)
+        });
+        if let Some(ends) = told.await? {
+            self.kept.taken.ended(bill, ends);
+        }
+        Ok(())
     }
 
-    async fn with_desk(
+    async fn with_desk<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Desk) -> Result<(), Trouble> + Send + 'static,
-    ) -> Result<(), Trouble> {
+        work: impl FnOnce(&mut Desk) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
         let mut desk = self.desk.take().ok_or(Trouble::Stopped)?;
         let (desk, outcome) = blocking(move || {
             let outcome = work(&mut desk);
@@ -342,7 +348,10 @@ impl Round<'_> {
         let place = &self.files.from;
         let rows = self.kept.taken.changes(place).into_iter();
         let rows: Vec<_> = rows
-            .map(|(key, payload)| self.shared.outgoing(Topic::Memory, place, &key, payload))
+            .map(|(key, payload)| Outgoing {
+                payload,
+                ..self.shared.outgoing(Topic::Memory, place, &key, Vec::new())
+            })
             .collect();
         if rows.is_empty() {
             return Ok(());
