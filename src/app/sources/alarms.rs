@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::hash::hash_of;
 use super::known::PREFIX;
 use super::units::tell;
 use super::{Fault, Shared, Target};
@@ -23,12 +24,6 @@ pub(super) struct Alarms {
     told: BTreeMap<u64, u64>,
 }
 
-fn hash(parts: &[&str]) -> u64 {
-    let digest = blake3::hash(parts.join("\u{0}").as_bytes());
-    let head = digest.as_bytes().first_chunk().copied();
-    u64::from_be_bytes(head.unwrap_or_default())
-}
-
 fn row_key(target: &Target) -> String {
     format!("{PREFIX}{}/{}/alarms", target.account, target.place.region)
 }
@@ -41,8 +36,8 @@ fn state(alarm: &Value) -> (u64, u64) {
         since => since,
     };
     (
-        hash(&[text("AlarmArn"), text("AlarmName")]),
-        hash(&[text("StateValue"), since]),
+        hash_of(&[text("AlarmArn"), text("AlarmName")]),
+        hash_of(&[text("StateValue"), since]),
     )
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::hash::hash_of;
 use super::known::PREFIX;
 use super::money::{PAGE_MICRO_USD, Purse};
 use super::units::tell;
@@ -35,12 +36,6 @@ pub(super) struct Costs {
     told: BTreeMap<u64, (i64, u64)>,
     /// Whether the days that are filled in at first were taken.
     filled: bool,
-}
-
-fn hash(parts: &[&str]) -> u64 {
-    let digest = blake3::hash(parts.join("\u{0}").as_bytes());
-    let head = digest.as_bytes().first_chunk().copied();
-    u64::from_be_bytes(head.unwrap_or_default())
 }
 
 fn row_key(account: &str) -> String {
@@ -74,8 +69,8 @@ impl Costs {
 
     /// Whether the row is new or changed; then it counts as told.
     fn fresh(&mut self, row: &CostRow, day: i64) -> bool {
-        let key = hash(&[&row.start, &row.service, &row.usage_type]);
-        let print = hash(&[&row.unblended, &row.amortized, &row.currency]);
+        let key = hash_of(&[&row.start, &row.service, &row.usage_type]);
+        let print = hash_of(&[&row.unblended, &row.amortized, &row.currency]);
         self.told.insert(key, (day, print)) != Some((day, print))
     }
 
@@ -96,7 +91,7 @@ impl Costs {
         };
         let mut replaced = Vec::new();
         for (start, end) in others {
-            let key = hash(&[&start, &row.service, &row.usage_type]);
+            let key = hash_of(&[&start, &row.service, &row.usage_type]);
             if self.told.remove(&key).is_some() {
                 replaced.push(CostRow {
                     start,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::hash::hash;
 use crate::model::{ItemKind, Timestamp};
 
 /// Rows that one kind of one place is spread over, so that a change rewrites a small one and the
@@ -31,20 +32,14 @@ pub(super) struct Known {
     changed: [bool; SHARDS],
 }
 
-fn hash(bytes: &[u8]) -> u64 {
-    let digest = blake3::hash(bytes);
-    let head = digest.as_bytes().first_chunk().copied();
-    // 0 says that nothing was published.
-    u64::from_be_bytes(head.unwrap_or_default()).max(1)
-}
-
 fn shard(id: &str) -> usize {
     (hash(id.as_bytes()) % SHARDS as u64) as usize
 }
 
 /// The fingerprint of an item.
 pub(super) fn print(item: &Value) -> u64 {
-    hash(item.to_string().as_bytes())
+    // 0 says that nothing was published.
+    hash(item.to_string().as_bytes()).max(1)
 }
 
 impl Known {

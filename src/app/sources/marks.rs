@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::hash;
 use crate::adapters::aws::{Form, Point, Series};
 
 /// Periods before the last one taken that are asked for again.
@@ -31,11 +32,6 @@ struct Mark {
 pub(super) struct Group {
     marks: Vec<Mark>,
     form: Form,
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let head = blake3::hash(bytes).as_bytes().first_chunk().copied();
-    u64::from_be_bytes(head.unwrap_or_default())
 }
 
 fn key(series: &Series) -> u64 {

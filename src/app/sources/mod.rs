@@ -10,6 +10,7 @@ mod alarms;
 mod costs;
 mod events;
 mod files;
+mod hash;
 mod known;
 mod live;
 mod marks;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::costs::date;
+use super::hash::hash;
 use super::known::PREFIX;
 use super::money::{PAGE_MICRO_USD, Purse, month, until_month_s_end};
 use super::units::tell;
@@ -131,12 +132,7 @@ fn row_key(account: &str) -> String {
 fn print(payload: &[u8]) -> u64 {
     let id = serde_json::from_slice::<Value>(payload).ok();
     let id = id.and_then(|event| event["id"].as_str().map(str::to_owned));
-    let digest = match &id {
-        Some(id) => blake3::hash(id.as_bytes()),
-        None => blake3::hash(payload),
-    };
-    let head = digest.as_bytes().first_chunk().copied();
-    u64::from_be_bytes(head.unwrap_or_default())
+    hash(id.as_deref().map_or(payload, str::as_bytes))
 }
 
 /// From which day up to but not at which one is asked.

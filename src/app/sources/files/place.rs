@@ -7,9 +7,9 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::hash::hash_of;
 use super::Trouble;
 use super::plan::{Entry, wanted};
-use super::taken::hash;
 use crate::adapters::aws::{Access, Aws, Object, Objects};
 use crate::config::Files;
 
@@ -54,7 +54,7 @@ pub(super) struct Spool {
 
 impl Spool {
     fn new(under: &Path, place: &str) -> Result<Self, Trouble> {
-        let name = format!("{:016x}", hash(&[place]));
+        let name = format!("{:016x}", hash_of(&[place]));
         let folder = under.join("spool").join(name);
         let spool = Self { folder };
         // What a process that was killed left.
@@ -194,7 +194,9 @@ impl Place {
                         entry.name, entry.size
                     )));
                 }
-                let folder = spool.folder.join(format!("{:016x}", hash(&[&entry.name])));
+                let folder = spool
+                    .folder
+                    .join(format!("{:016x}", hash_of(&[&entry.name])));
                 let name = entry.name.rsplit('/').next().unwrap_or_default();
                 let fetched = Fetched {
                     path: folder.join(name),
@@ -243,7 +245,7 @@ fn version(seen: &std::fs::Metadata) -> u64 {
     let changed = seen.modified().ok();
     let changed = changed.and_then(|at| jiff::Timestamp::try_from(at).ok());
     let changed = changed.unwrap_or_default().as_nanosecond().to_string();
-    hash(&[&seen.len().to_string(), &changed])
+    hash_of(&[&seen.len().to_string(), &changed])
 }
 
 fn walk(folder: &Path, name: &str, depth: usize, newest: &mut Newest) -> Result<(), Trouble> {
@@ -297,7 +299,7 @@ fn entry_of(object: &Object, prefix: &str) -> Entry {
     Entry {
         name: name.trim_start_matches('/').to_owned(),
         size: object.size,
-        version: hash(&[&object.size.to_string(), &tag]),
+        version: hash_of(&[&object.size.to_string(), &tag]),
         tag: object.tag.clone(),
         at_ms: object.at_ms,
     }

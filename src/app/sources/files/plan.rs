@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::taken::{Taken, hash};
+use super::super::hash::hash_of;
+use super::taken::Taken;
 use crate::sources::replay::bill_of;
 
 /// Most files that a manifest names.
@@ -251,17 +252,17 @@ fn newest(files: &[&Entry]) -> i64 {
 
 /// The key under which a delivery is known to be taken.
 pub(super) fn delivery_key(of: &str) -> u64 {
-    hash(&["delivery", of])
+    hash_of(&["delivery", of])
 }
 
 /// The number of a bill that is one file by itself.
 pub(super) fn file_id(entry: &Entry) -> u64 {
-    hash(&["bill", &entry.name, &entry.version.to_string()])
+    hash_of(&["bill", &entry.name, &entry.version.to_string()])
 }
 
 /// The key under which a file is known to be taken.
 pub(super) fn file_key(name: &str) -> u64 {
-    hash(&["file", name])
+    hash_of(&["file", name])
 }
 
 /// Deliveries by what they are of: the newest that is whole.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::hash::hash_of;
 use super::super::known::PREFIX;
 use crate::sources::replay::Ends;
 
@@ -16,17 +17,6 @@ const ENDS_MAX: usize = 30_000;
 
 /// A row's key, and what it holds; `None` when there is nothing left to hold.
 pub(super) type Row = (String, Option<Vec<u8>>);
-
-/// A hash of words.
-pub(super) fn hash(parts: &[&str]) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let head = hasher.finalize().as_bytes().first_chunk().copied();
-    u64::from_le_bytes(head.unwrap_or_default())
-}
 
 /// What was taken of one place: by file or delivery, which content.
 #[derive(Debug, Default)]
@@ -44,11 +34,11 @@ fn shard(key: u64) -> usize {
 }
 
 fn row_key(place: &str, number: usize) -> String {
-    format!("{PREFIX}files/{:016x}/{number}", hash(&[place]))
+    format!("{PREFIX}files/{:016x}/{number}", hash_of(&[place]))
 }
 
 fn ends_prefix(place: &str) -> String {
-    format!("{PREFIX}files/{:016x}/ends/", hash(&[place]))
+    format!("{PREFIX}files/{:016x}/ends/", hash_of(&[place]))
 }
 
 fn ends_key(place: &str, bill: u64) -> String {
