@@ -9,8 +9,7 @@ use aws_sdk_costexplorer::types::{
 };
 
 use super::pool::Shelf;
-use super::tally::Api;
-use super::{Access, Aws, CLIENTS_MAX, CallError, Place, partition};
+use super::{Access, Aws, CLIENTS_MAX, CallError, Place};
 
 /// Cost Explorer's endpoint, whatever region is asked about.
 pub(super) const ENDPOINT_REGION: &str = "us-east-1";
@@ -52,25 +51,6 @@ pub(super) fn clients() -> Clients {
 }
 
 impl Aws {
-    pub(super) async fn cost_explorer(
-        &self,
-        place: &Place,
-    ) -> Result<aws_sdk_costexplorer::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.costs.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_costexplorer::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_costexplorer::config::retry::RetryPartition::new(
-                partition(place, "ce"),
-            ))
-            .interceptor(self.meter(Api::CostExplorer))
-            .build();
-        let client = aws_sdk_costexplorer::Client::from_conf(config);
-        Ok(self.costs.put(place, client))
-    }
-
     /// One page of an account's costs from the first day up to but not at the second, and where the
     /// next begins.
     ///

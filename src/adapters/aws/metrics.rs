@@ -6,8 +6,7 @@ use aws_smithy_types::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::pool::Shelf;
-use super::tally::Api;
-use super::{Aws, CLIENTS_MAX, CallError, Place, partition};
+use super::{Aws, CLIENTS_MAX, CallError, Place};
 
 /// Queries of one call, at most; CloudWatch's own limit.
 const QUERIES_MAX: usize = 500;
@@ -111,25 +110,6 @@ struct Gathered {
 }
 
 impl Aws {
-    pub(super) async fn cloudwatch(
-        &self,
-        place: &Place,
-    ) -> Result<aws_sdk_cloudwatch::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.cloudwatch.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_cloudwatch::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_cloudwatch::config::retry::RetryPartition::new(
-                partition(place, "cloudwatch"),
-            ))
-            .interceptor(self.meter(Api::CloudWatch))
-            .build();
-        let client = aws_sdk_cloudwatch::Client::from_conf(config);
-        Ok(self.cloudwatch.put(place, client))
-    }
-
     /// One page of the series of a namespace, and where the next begins.
     ///
     /// # Errors

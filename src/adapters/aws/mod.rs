@@ -6,6 +6,7 @@
 
 mod actions;
 mod bucket;
+mod clients;
 mod costs;
 mod credentials;
 mod error;
@@ -237,59 +238,6 @@ impl Aws {
         Ok(builder.build())
     }
 
-    async fn ec2(&self, place: &Place) -> Result<aws_sdk_ec2::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.ec2.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_ec2::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_ec2::config::retry::RetryPartition::new(partition(
-                place, "ec2",
-            )))
-            .interceptor(self.meter(Api::Ec2))
-            .build();
-        Ok(self.ec2.put(place, aws_sdk_ec2::Client::from_conf(config)))
-    }
-
-    async fn autoscaling(&self, place: &Place) -> Result<aws_sdk_autoscaling::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.autoscaling.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_autoscaling::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_autoscaling::config::retry::RetryPartition::new(
-                partition(place, "autoscaling"),
-            ))
-            .interceptor(self.meter(Api::AutoScaling))
-            .build();
-        let client = aws_sdk_autoscaling::Client::from_conf(config);
-        Ok(self.autoscaling.put(place, client))
-    }
-
-    async fn balancing(
-        &self,
-        place: &Place,
-    ) -> Result<aws_sdk_elasticloadbalancingv2::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.balancing.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_elasticloadbalancingv2::config::Builder::from(&settings)
-            .retry_partition(
-                aws_sdk_elasticloadbalancingv2::config::retry::RetryPartition::new(partition(
-                    place,
-                    "elasticloadbalancing",
-                )),
-            )
-            .interceptor(self.meter(Api::LoadBalancing))
-            .build();
-        let client = aws_sdk_elasticloadbalancingv2::Client::from_conf(config);
-        Ok(self.balancing.put(place, client))
-    }
-
     /// Whether the account's credentials are there, asked before each call: a client that is kept
     /// outlives them.
     async fn ready(&self, place: &Place) -> Result<(), CallError> {
@@ -302,12 +250,4 @@ impl Aws {
             .await
             .map(|_| ())
     }
-}
-
-/// What shares retries and their rate: AWS limits calls by account, region and API.
-fn partition(place: &Place, api: &str) -> String {
-    let Access { profile, role, .. } = &place.access;
-    let profile = profile.as_deref().unwrap_or_default();
-    let role = role.as_deref().unwrap_or_default();
-    format!("{profile}/{role}/{}/{api}", place.region)
 }

@@ -20,8 +20,7 @@ use serde_json::Value;
 
 use super::costs::{ENDPOINT_REGION, days, of};
 use super::pool::Shelf;
-use super::tally::Api;
-use super::{Access, Aws, CLIENTS_MAX, CallError, Place, partition};
+use super::{Access, Aws, CLIENTS_MAX, CallError, Place};
 
 /// Budgets of one page.
 const BUDGETS_A_PAGE: i32 = 100;
@@ -131,22 +130,6 @@ macro_rules! asked {
 }
 
 impl Aws {
-    async fn budgets(&self, place: &Place) -> Result<aws_sdk_budgets::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.budgets.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_budgets::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_budgets::config::retry::RetryPartition::new(
-                partition(place, "budgets"),
-            ))
-            .interceptor(self.meter(Api::Budgets))
-            .build();
-        let client = aws_sdk_budgets::Client::from_conf(config);
-        Ok(self.budgets.put(place, client))
-    }
-
     /// One page of what is asked for of an account. Days are from the first up to but not at the
     /// second; of budgets and rightsizing there is only today.
     ///

@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::{PAGE_ITEMS, Page, Wanted};
-use crate::adapters::aws::tally::Api;
-use crate::adapters::aws::{Aws, CallError, Place, partition};
+use crate::adapters::aws::{Aws, CallError, Place};
 use crate::model::ItemKind;
 
 const DETAILS: &str = "iam:GetAccountAuthorizationDetails";
@@ -34,21 +33,6 @@ const REPORT_REST: Duration = Duration::from_secs(2);
 type Report = BTreeMap<String, Map<String, Value>>;
 
 impl Aws {
-    async fn iam(&self, place: &Place) -> Result<aws_sdk_iam::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.iam.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_iam::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_iam::config::retry::RetryPartition::new(partition(
-                place, "iam",
-            )))
-            .interceptor(self.meter(Api::Iam))
-            .build();
-        Ok(self.iam.put(place, aws_sdk_iam::Client::from_conf(config)))
-    }
-
     /// Users, roles, groups or the account's own policies, with everything attached to them.
     pub(super) async fn principals(
         &self,

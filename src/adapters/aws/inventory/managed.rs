@@ -6,8 +6,7 @@ use aws_sdk_ssm::types::{InstanceInformation, InstancePatchState};
 
 use super::fields::Fields;
 use super::{Page, Wanted};
-use crate::adapters::aws::tally::Api;
-use crate::adapters::aws::{Aws, CallError, Place, partition};
+use crate::adapters::aws::{Aws, CallError, Place};
 use crate::model::ItemKind;
 
 const INSTANCES: &str = "ssm:DescribeInstanceInformation";
@@ -16,21 +15,6 @@ const PATCHES: &str = "ssm:DescribeInstancePatchStates";
 const PAGE: i32 = 50;
 
 impl Aws {
-    async fn ssm(&self, place: &Place) -> Result<aws_sdk_ssm::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.ssm.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_ssm::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_ssm::config::retry::RetryPartition::new(partition(
-                place, "ssm",
-            )))
-            .interceptor(self.meter(Api::Ssm))
-            .build();
-        Ok(self.ssm.put(place, aws_sdk_ssm::Client::from_conf(config)))
-    }
-
     pub(super) async fn managed_instances(
         &self,
         place: &Place,

@@ -8,8 +8,7 @@ use aws_sdk_cloudtrail::types::Trail;
 
 use super::fields::Fields;
 use super::{Page, Wanted};
-use crate::adapters::aws::tally::Api;
-use crate::adapters::aws::{Aws, CallError, Place, partition};
+use crate::adapters::aws::{Aws, CallError, Place};
 use crate::model::ItemKind;
 
 const LIST: &str = "cloudtrail:ListTrails";
@@ -17,22 +16,6 @@ const DESCRIBE: &str = "cloudtrail:DescribeTrails";
 const STATUS: &str = "cloudtrail:GetTrailStatus";
 
 impl Aws {
-    async fn cloudtrail(&self, place: &Place) -> Result<aws_sdk_cloudtrail::Client, CallError> {
-        self.ready(place).await?;
-        if let Some(client) = self.cloudtrail.get(place, &self.tally) {
-            return Ok(client);
-        }
-        let settings = self.settings(&place.access, Some(&place.region)).await?;
-        let config = aws_sdk_cloudtrail::config::Builder::from(&settings)
-            .retry_partition(aws_sdk_cloudtrail::config::retry::RetryPartition::new(
-                partition(place, "cloudtrail"),
-            ))
-            .interceptor(self.meter(Api::CloudTrail))
-            .build();
-        let client = aws_sdk_cloudtrail::Client::from_conf(config);
-        Ok(self.cloudtrail.put(place, client))
-    }
-
     pub(super) async fn trails(
         &self,
         place: &Place,
