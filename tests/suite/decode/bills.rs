@@ -2,7 +2,13 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use skyherd::model::{
@@ -503,6 +509,74 @@ fn parquet_says_what_the_csv_it_was_made_from_says() {
             assert_eq!(text, columns, "{parquet}");
         }
         assert_eq!(text.len(), columns.len(), "{parquet}");
+    }
+}
+
+/// The report of [`report`] as a Parquet file.
+fn columns_of(text: &str, packing: Compression) -> Vec<u8> {
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let names: Vec<String> = rows.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    // Columns of CUR 2.0 are named without slashes and capitals.
+    let fields = names.iter().map(|name| {
+        let (group, rest) = name.split_once('/').unwrap();
+        let rest = rest.replace("user:", "user_");
+        let mut plain = group
+            .replace("lineItem", "line_item")
+            .replace("resourceTags", "resource_tags");
+        for letter in format!("_{rest}").chars() {
+            if letter.is_ascii_uppercase() {
+                plain.push('_');
+            }
+            plain.push(letter.to_ascii_lowercase());
+        }
+        format!("required binary {} (utf8);", plain.replace("__", "_"))
+    });
+    let schema = format!("message report {{ {} }}", fields.collect::<String>());
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let properties = WriterProperties::builder().set_compression(packing).build();
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    let mut at = 0;
+    while let Some(mut column) = group.next_column().unwrap() {
+        let cells: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(&row[at])).collect();
+        let typed = column.typed::<ByteArrayType>();
+        typed.write_batch(&cells, None, None).unwrap();
+        column.close().unwrap();
+        at += 1;
+    }
+    group.close().unwrap();
+    file.into_inner().unwrap()
+}
+
+#[test]
+fn parquet_is_read_in_every_packing() {
+    let text = report(&["111122223333"], 3, |day| format!("1.{day}"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut before: Option<Vec<Value>> = None;
+    for packing in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::BROTLI(BrotliLevel::default()),
+    ] {
+        let path = folder.path().join("r.parquet");
+        std::fs::write(&path, columns_of(&text, packing)).unwrap();
+        let (records, summary) = told(&[&path]);
+        assert_eq!(
+            (summary.total.read, summary.total.decoded),
+            (3, 3),
+            "{packing}: {summary:?}"
+        );
+        let rows = content(&records);
+        assert_eq!(
+            before.get_or_insert_with(|| rows.clone()),
+            &rows,
+            "{packing}"
+        );
     }
 }
 

@@ -57,10 +57,12 @@ ec2.create_tags(Resources=[instances[0]], Tags=[{"Key": "Planned", "Value": "1"}
 volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=20, VolumeType="gp2")["VolumeId"]
 shared = ec2.create_snapshot(VolumeId=volume, Description="shared")["SnapshotId"]
 ec2.modify_snapshot_attribute(SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", GroupNames=["all"])
+import base64
+started = base64.b64encode(b"set -e\nexport DB_PASSWORD=hunter22\naws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE\n").decode()
 template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"})
 ec2.create_launch_template_version(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small",
     "MetadataOptions": {"HttpTokens": "required"}, "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 9}}],
-    "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}], "UserData": "c2VjcmV0"})
+    "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}], "UserData": started})
 balancing = client("elbv2")
 shop = balancing.create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"][0]["TargetGroupArn"]
 balancing.register_targets(TargetGroupArn=shop, Targets=[{"Id": instances[0], "Port": 80}])
@@ -104,11 +106,16 @@ answer = {
   "load-balancer": client("elbv2").describe_load_balancers()["LoadBalancers"],
   "auto-scaling-group": client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
 }
-import csv, io, time
+import base64, csv, io, time
 ec2, balancing, scaling, iam, trails, ssm = (client(name) for name in ("ec2", "elbv2", "autoscaling", "iam", "cloudtrail", "ssm"))
 def versions(template):
     found = ec2.describe_launch_template_versions(LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Default", "$Latest"])
     own = {v["VersionNumber"]: v for v in found["LaunchTemplateVersions"]}
+    for version in own.values():
+        if "UserData" in version["LaunchTemplateData"]:
+            # What it says is told of, not told.
+            size = len(base64.b64decode(version["LaunchTemplateData"]["UserData"]))
+            version["LaunchTemplateData"]["UserData"] = {"Bytes": size, "SecretKinds": ["access-key", "password"], "AccessKeyIds": ["AKIAIOSFODNN7EXAMPLE"]}
     return dict(template, LaunchTemplateVersions=[own[number] for number in sorted(own)])
 def public(snapshot):
     return ec2.describe_snapshot_attribute(SnapshotId=snapshot["SnapshotId"], Attribute="createVolumePermission")
@@ -188,6 +195,11 @@ fn within(path: &str, ours: &Value, theirs: &Value) {
 fn compare(world: &World, moto: &Moto) {
     let truth = moto.python(TRUTH);
     let present = world.present();
+    let told = world
+        .records("aws.inventory")
+        .iter()
+        .any(|record| record.to_string().contains("hunter22"));
+    assert!(!told, "a secret was published");
     for (kind, items) in truth.as_object().unwrap() {
         let items = items.as_array().unwrap();
         assert_eq!(ids(&present, kind).len(), items.len(), "{kind}");

@@ -29,7 +29,7 @@ impl Fields {
         self.set(name, text)
     }
     /// A structure.
-    pub(super) fn part<T>(
+    pub(super) fn part<T: ?Sized>(
         self,
         name: &str,
         value: Option<&T>,

@@ -11,6 +11,7 @@ mod standing;
 mod targets;
 mod templates;
 mod trails;
+mod user_data;
 
 use aws_sdk_ec2::types::{Filter, Reservation};
 use serde_json::Value;

@@ -10,6 +10,7 @@ use aws_sdk_ec2::types::{LaunchTemplate, LaunchTemplateVersion, ResponseLaunchTe
 
 use super::ec2::tag;
 use super::fields::Fields;
+use super::user_data;
 use super::{Page, Wanted};
 use crate::adapters::aws::{Aws, CallError, Place};
 use crate::model::ItemKind;
@@ -136,6 +137,7 @@ fn data(item: &ResponseLaunchTemplateData) -> Fields {
         .text("KeyName", item.key_name())
         .set("EbsOptimized", item.ebs_optimized())
         .set("DisableApiTermination", item.disable_api_termination())
+        .part("UserData", item.user_data(), user_data::marks)
         .texts("SecurityGroupIds", item.security_group_ids())
         .texts("SecurityGroups", item.security_groups())
         .part(
@@ -223,6 +225,7 @@ pub(super) fn configuration(item: &LaunchConfiguration) -> Fields {
         .text("KeyName", item.key_name())
         .texts("SecurityGroups", item.security_groups())
         .text("IamInstanceProfile", item.iam_instance_profile())
+        .part("UserData", item.user_data(), user_data::marks)
         .text("SpotPrice", item.spot_price())
         .text("PlacementTenancy", item.placement_tenancy())
         .set("EbsOptimized", item.ebs_optimized())
