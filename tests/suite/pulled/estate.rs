@@ -186,5 +186,17 @@ answer = {
         .flat_map(|(number, day)| amounts(number).map(|amount| (day.clone(), amount)))
         .collect();
     assert_eq!(told, whole);
+    // Two processes asked once, and one of the two was put off once.
+    for action in [
+        "DescribeInstances",
+        "DescribeVolumes",
+        "DescribeSecurityGroups",
+        "ListMetrics",
+        "GetMetricData",
+        "GetCostAndUsage",
+    ] {
+        let calls = proxy.count(action);
+        assert!((1..=3).contains(&calls), "{action}: {calls}");
+    }
     again.stop();
 }
