@@ -233,8 +233,18 @@ fn configuration(cli: &Cli) -> anyhow::Result<Config> {
     if !problems.is_empty() {
         anyhow::bail!(output::problems_text(&problems));
     }
+    #[cfg(feature = "kafka")]
+    let filled = if matches!(cli.command, Command::Run(_)) && config.kafka.is_some() {
+        crate::adapters::kafka::fill_unwritten_memory()
+    } else {
+        Ok(())
+    };
     crate::telemetry::start_logs(config.log.format == LogFormat::Json, level)
         .map_err(|error| anyhow::anyhow!("log level {level:?}: {error}; use info or debug"))?;
+    #[cfg(feature = "kafka")]
+    if let Err(error) = filled {
+        tracing::warn!(%error, "not started anew with filled memory; a broker's restart may end librdkafka");
+    }
     if let Some(file) = file {
         tracing::info!(file = %file.display(), "configuration read");
     }

@@ -18,8 +18,10 @@ use super::reader::KafkaReader;
 use crate::model::{AgentName, Topic};
 use crate::ports::{Ownership, PortError, PortResult};
 
-/// A second fencing within this time is another process' doing.
-const FENCED_AGAIN_WITHIN: Duration = Duration::from_mins(1);
+/// Most fencings in [`FENCED_WITHIN`] that a broker's restarts can be the reason of: each takes
+/// seconds, while another process under our name fences as fast as we join.
+const FENCED_MAX: usize = 4;
+const FENCED_WITHIN: Duration = Duration::from_secs(20);
 
 /// One member of an agent's group, with its producer.
 pub struct KafkaLog {
@@ -39,8 +41,8 @@ pub struct KafkaLog {
     pub(super) revoking: bool,
     /// Whether the consumer was never assigned anything.
     pub(super) unassigned: bool,
-    /// When the consumer was last fenced.
-    fenced_at: Option<Instant>,
+    /// When the consumer was fenced, as far as it still counts.
+    fenced: VecDeque<Instant>,
     pub(super) reader: Option<KafkaReader>,
     pub(super) appender: Arc<KafkaAppender>,
 }
@@ -75,7 +77,7 @@ impl KafkaLog {
             outside: false,
             revoking: false,
             unassigned: true,
-            fenced_at: None,
+            fenced: VecDeque::new(),
             reader: None,
         })
     }
@@ -83,15 +85,13 @@ impl KafkaLog {
     /// Begins anew after librdkafka gave the consumer up because another took its static name.
     ///
     /// Usually that other was this member itself: a coordinator that died between taking its join
-    /// and answering it fences the repeat. Twice in a short time it is another process.
+    /// and answering it fences the repeat. Again and again in a short time it is another process.
     fn rejoin(&mut self, error: &KafkaError) -> PortResult<()> {
-        if self
-            .fenced_at
-            .is_some_and(|at| at.elapsed() < FENCED_AGAIN_WITHIN)
-        {
+        self.fenced.retain(|at| at.elapsed() < FENCED_WITHIN);
+        if self.fenced.len() >= FENCED_MAX {
             return Err(self.failed(error, hint(Code::FencedInstanceId)));
         }
-        self.fenced_at = Some(Instant::now());
+        self.fenced.push_back(Instant::now());
         let owned: Vec<u32> = self.share.owned().iter().copied().collect();
         self.leave();
         let (consumer, context) =

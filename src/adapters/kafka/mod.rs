@@ -23,6 +23,7 @@ mod producer;
 mod reader;
 mod record;
 pub mod topics;
+mod unwritten;
 
 pub use follower::KafkaFollower;
 pub use member::KafkaLog;
@@ -32,3 +33,4 @@ pub use options::{
 };
 pub use producer::KafkaAppender;
 pub use reader::KafkaReader;
+pub use unwritten::fill_unwritten_memory;

@@ -13,6 +13,7 @@ use skyherd::model::AgentName;
 use super::ending::Ending;
 use super::loader::Raw;
 use crate::harness::proc::get;
+use crate::harness::service::tail;
 use crate::harness::{
     DEADLINE, Finished, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
 };
@@ -241,16 +242,32 @@ impl World {
 
     /// Waits until at least that share of the inputs is taken; gives what share it is.
     pub(crate) fn reach(&mut self, inputs: u64, share: f64) -> f64 {
-        await_until("the processes take their records", QUIESCED, || {
-            for (name, node) in &mut self.nodes {
-                if let Some(process) = &mut node.process
-                    && let Some(status) = process.ended()
-                {
-                    panic!("{name} ended ({status}):\n{}", process.log());
-                }
+        let deadline = Instant::now() + QUIESCED;
+        loop {
+            let waiting = self.waiting();
+            let progress = self.progress(inputs);
+            if let Some(progress) = progress.filter(|progress| *progress >= share) {
+                return progress;
             }
-            self.progress(inputs).filter(|progress| *progress >= share)
-        })
+            assert!(
+                Instant::now() < deadline,
+                "{share} of the records not taken in {QUIESCED:?}, but {progress:?}: {waiting:#?}\n{}",
+                self.logs()
+            );
+            std::thread::sleep(crate::harness::service::POLL);
+        }
+    }
+
+    /// What the running processes and the broker said last.
+    fn logs(&self) -> String {
+        let mut logs = String::new();
+        for (name, node) in &self.nodes {
+            if let Some(process) = &node.process {
+                writeln!(logs, "{name}:\n{}", tail(&process.log())).expect("text grows");
+            }
+        }
+        writeln!(logs, "Kafka:\n{}", tail(&self.kafka.log())).expect("text grows");
+        logs
     }
 
     /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
@@ -263,7 +280,8 @@ impl World {
             agreed = if waiting.is_empty() { agreed + 1 } else { 0 };
             assert!(
                 Instant::now() < deadline,
-                "not quiesced in {QUIESCED:?}: {waiting:#?}"
+                "not quiesced in {QUIESCED:?}: {waiting:#?}\n{}",
+                self.logs()
             );
             if !waiting.is_empty() {
                 std::thread::sleep(crate::harness::service::POLL);

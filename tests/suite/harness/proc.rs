@@ -55,6 +55,11 @@ impl Proc {
         }
     }
 
+    /// The environment it runs in, as the kernel shows it.
+    pub(crate) fn environment(&self) -> Vec<u8> {
+        std::fs::read(format!("/proc/{}/environ", self.pid())).expect("it runs")
+    }
+
     /// Runs `skyherd` to its end, in `folder`, with `input` as standard input.
     pub(crate) fn run<S: AsRef<OsStr>>(
         args: impl IntoIterator<Item = S>,
