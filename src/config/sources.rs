@@ -39,6 +39,8 @@ pub struct Sources {
     pub regions: Vec<String>,
     /// Milliseconds between sweeps of the inventory; 0 for none.
     pub inventory_interval_ms: u64,
+    /// Milliseconds until an instance's termination protection and user data are asked for again, when no event said that they changed; two calls an instance, at most ten a second. 0 for never.
+    pub attributes_interval_ms: u64,
     /// Milliseconds between looks at which accounts and regions there are.
     pub discovery_interval_ms: u64,
     /// Whole US dollars a month that all paid APIs together may cost; every account has an even share.
@@ -143,6 +145,7 @@ impl Default for Sources {
         Self {
             regions: Vec::new(),
             inventory_interval_ms: HOUR_MS,
+            attributes_interval_ms: 24 * HOUR_MS,
             discovery_interval_ms: HOUR_MS,
             monthly_usd_max: 50,
             metrics: None,
@@ -210,6 +213,11 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
         (
             "sources.inventory_interval_ms",
             sources.inventory_interval_ms,
+            0,
+        ),
+        (
+            "sources.attributes_interval_ms",
+            sources.attributes_interval_ms,
             0,
         ),
         (

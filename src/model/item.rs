@@ -101,6 +101,10 @@ pub enum ItemKind {
     RegionSettings,
     /// `InstanceInformationList[]` of Systems Manager, with `InstancePatchStates[]`.
     ManagedInstance,
+    /// `Quotas[]` of Service Quotas: how much of EC2, EBS, VPC and the like an account may have.
+    ServiceQuota,
+    /// `Results[]` of AWS Backup's ListProtectedResources: what it has copies of.
+    ProtectedResource,
     /// `SummaryMap` and `PasswordPolicy` of IAM.
     AccountSummary,
     /// `UserDetailList[]` of GetAccountAuthorizationDetails, with the user's row of the credential report; the root user too.
@@ -115,11 +119,13 @@ pub enum ItemKind {
     InstanceProfile,
     /// `trailList[]` of DescribeTrails, with GetTrailStatus as `TrailStatus`; once, whatever the regions it covers.
     Trail,
+    /// What DescribeInstanceAttribute alone tells of an instance: termination protection, and which kinds of secrets its user data holds. A call each, so asked apart from sweeps.
+    InstanceAttributes,
 }
 
 impl ItemKind {
     /// Every kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::Instance,
         Self::Volume,
         Self::SecurityGroup,
@@ -149,6 +155,8 @@ impl ItemKind {
         Self::ScalingPolicy,
         Self::RegionSettings,
         Self::ManagedInstance,
+        Self::ServiceQuota,
+        Self::ProtectedResource,
         Self::AccountSummary,
         Self::IamUser,
         Self::IamRole,
@@ -156,12 +164,15 @@ impl ItemKind {
         Self::IamPolicy,
         Self::InstanceProfile,
         Self::Trail,
+        Self::InstanceAttributes,
     ];
     /// The resource type of its subject (as in ARNs), unless its id is an ARN, which then names the
     /// subject itself. Several calls may tell of one resource.
     pub fn resource_type(self) -> &'static str {
         match self {
-            Self::InstanceStatus | Self::ManagedInstance => Self::Instance.as_str(),
+            Self::InstanceStatus | Self::ManagedInstance | Self::InstanceAttributes => {
+                Self::Instance.as_str()
+            }
             Self::PublicSnapshot => Self::Snapshot.as_str(),
             kind => kind.as_str(),
         }
@@ -198,6 +209,8 @@ impl ItemKind {
             Self::ScalingPolicy => "scaling-policy",
             Self::RegionSettings => "region-settings",
             Self::ManagedInstance => "managed-instance",
+            Self::ServiceQuota => "service-quota",
+            Self::ProtectedResource => "protected-resource",
             Self::AccountSummary => "account-summary",
             Self::IamUser => "iam-user",
             Self::IamRole => "iam-role",
@@ -205,6 +218,7 @@ impl ItemKind {
             Self::IamPolicy => "iam-policy",
             Self::InstanceProfile => "instance-profile",
             Self::Trail => "trail",
+            Self::InstanceAttributes => "instance-attributes",
         }
     }
     /// Whether it belongs to an account as a whole, and so to no region.
@@ -220,10 +234,20 @@ impl ItemKind {
                 | Self::Trail
         )
     }
+    /// Whether each resource takes calls of its own, so that it is asked for in its own time and not
+    /// by sweeps.
+    pub fn apart(self) -> bool {
+        self == Self::InstanceAttributes
+    }
     /// The field of the Describe item that names the resource.
     pub fn id_field(self) -> &'static str {
         match self {
-            Self::Instance | Self::InstanceStatus | Self::ManagedInstance => "InstanceId",
+            Self::Instance
+            | Self::InstanceStatus
+            | Self::ManagedInstance
+            | Self::InstanceAttributes => "InstanceId",
+            Self::ServiceQuota => "QuotaCode",
+            Self::ProtectedResource => "ResourceArn",
             Self::Volume => "VolumeId",
             Self::SecurityGroup => "GroupId",
             Self::Snapshot | Self::PublicSnapshot => "SnapshotId",

@@ -160,7 +160,8 @@ fn swept(listen: &str) -> Option<Value> {
     let (_, body) = get(&format!("http://{listen}/api/v1/sources")).ok()?;
     let told: Value = serde_json::from_str(&body).ok()?;
     let rows = told["sources"].as_array()?.iter();
-    let row = rows.clone().find(|row| row["region"] == "eu-west-1")?;
+    let mut rows = rows.filter(|row| row["source"] == "inventory");
+    let row = rows.find(|row| row["region"] == "eu-west-1")?;
     row["last_tried"].is_string().then_some(row.clone())
 }
 
@@ -175,7 +176,7 @@ pub(crate) fn measure() -> anyhow::Result<Row> {
     std::fs::write(
         &file,
         format!(
-            "data_dir = '{data}'\npartitions = 4\n[http]\nlisten = '{listen}'\n[sources]\nregions = ['eu-west-1']\n[[accounts]]\nid = '111122223333'\n"
+            "data_dir = '{data}'\npartitions = 4\n[http]\nlisten = '{listen}'\n[sources]\nattributes_interval_ms = 0\nregions = ['eu-west-1']\n[[accounts]]\nid = '111122223333'\n"
         ),
     )?;
     let url = api.url();
@@ -219,7 +220,8 @@ fn bare<'a>(url: &str, bodies: impl Iterator<Item = &'a String>) -> anyhow::Resu
 
 fn report(calls: usize, wall: Duration, bare: Duration) -> Row {
     let (wall, bare) = (wall.as_secs_f64(), bare.as_secs_f64());
-    let kinds = ItemKind::ALL.len();
+    // Those asked apart go at the rate that is allowed them, whatever the API's latency.
+    let kinds = ItemKind::ALL.iter().filter(|kind| !kind.apart()).count();
     Row {
         what: format!(
             "full sweep of {} resources, {kinds} kinds, {} ms an answer",

@@ -36,6 +36,8 @@ clients! {
     ssm: aws_sdk_ssm in ssm, Ssm, "ssm";
     cloudwatch: aws_sdk_cloudwatch in cloudwatch, CloudWatch, "cloudwatch";
     cost_explorer: aws_sdk_costexplorer in costs, CostExplorer, "ce";
+    quotas: aws_sdk_servicequotas in quotas, ServiceQuotas, "servicequotas";
+    backup: aws_sdk_backup in backup, Backup, "backup";
     budgets: aws_sdk_budgets in budgets, Budgets, "budgets";
 }
 

@@ -43,7 +43,8 @@ const REFUSED: [&str; 13] = [
     "AWSOrganizationsNotInUseException",
 ];
 /// How codes end that say that something asked for by name is not there.
-const MISSING: [&str; 4] = [
+const MISSING: [&str; 5] = [
+    "NoSuchResourceException",
     "NotFound",
     "NotFoundException",
     "NoSuchEntity",

@@ -32,6 +32,10 @@ pub enum Api {
     CloudTrail,
     /// Systems Manager.
     Ssm,
+    /// Service Quotas.
+    ServiceQuotas,
+    /// AWS Backup.
+    Backup,
     /// Organizations.
     Organizations,
     /// CloudWatch.
@@ -46,7 +50,7 @@ pub enum Api {
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Sts,
         Self::Ec2,
         Self::AutoScaling,
@@ -54,6 +58,8 @@ impl Api {
         Self::Iam,
         Self::CloudTrail,
         Self::Ssm,
+        Self::ServiceQuotas,
+        Self::Backup,
         Self::Organizations,
         Self::CloudWatch,
         Self::CostExplorer,
@@ -70,6 +76,8 @@ impl Api {
             Self::Iam => "iam",
             Self::CloudTrail => "cloudtrail",
             Self::Ssm => "ssm",
+            Self::ServiceQuotas => "servicequotas",
+            Self::Backup => "backup",
             Self::Organizations => "organizations",
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",

@@ -32,6 +32,11 @@ impl Target {
         let kinds = ItemKind::ALL.into_iter();
         kinds.filter(move |kind| kind.global() == global)
     }
+
+    /// Of them, those that a sweep asks for.
+    pub(super) fn swept(&self) -> impl Iterator<Item = ItemKind> + use<> {
+        self.kinds().filter(|kind| !kind.apart())
+    }
 }
 
 /// What a look found.

@@ -87,6 +87,7 @@ fn changed(event: &Event) -> impl Iterator<Item = ItemKind> {
 fn besides(kind: ItemKind, event: EventKind) -> Option<ItemKind> {
     match (kind, event) {
         (ItemKind::Instance, EventKind::Health) => Some(ItemKind::InstanceStatus),
+        (ItemKind::Instance, EventKind::ApiCall) => Some(ItemKind::InstanceAttributes),
         (ItemKind::Snapshot, EventKind::ApiCall) => Some(ItemKind::PublicSnapshot),
         _ => None,
     }
@@ -208,6 +209,14 @@ mod tests {
             [
                 one(ItemKind::Snapshot, "snap-1"),
                 one(ItemKind::PublicSnapshot, "snap-1")
+            ]
+        );
+        let protected = r#","requestParameters":{"instanceId":"i-0abc"}"#;
+        assert_eq!(
+            call("ec2", "ModifyInstanceAttribute", protected),
+            [
+                one(ItemKind::Instance, "i-0abc"),
+                one(ItemKind::InstanceAttributes, "i-0abc")
             ]
         );
         assert_eq!(named(b"no event"), []);

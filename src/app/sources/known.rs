@@ -77,6 +77,11 @@ impl Known {
             .collect()
     }
 
+    /// Every resource known.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.shards.iter().flat_map(BTreeMap::keys)
+    }
+
     /// Whether the resource is known.
     pub(super) fn has(&self, id: &str) -> bool {
         self.shards[shard(id)].contains_key(id)

@@ -170,7 +170,8 @@ async fn ask(aws: &Aws, config: &Config, target: &Target) -> Vec<Answer> {
     let now = SystemClock::default().now();
     if config.sources.inventory_interval_ms > 0 {
         let inventory = Purpose::Inventory.actions();
-        for kind in target.kinds() {
+        let apart = config.sources.attributes_interval_ms > 0;
+        for kind in target.kinds().filter(|kind| apart || !kind.apart()) {
             let page = aws.page(place, kind, Wanted::default()).await;
             let told = described(kind, page).into_iter();
             // Who one is needs no permission.

@@ -7,6 +7,7 @@
 mod accounts;
 mod again;
 mod alarms;
+mod attributes;
 mod costs;
 mod events;
 mod files;
@@ -21,6 +22,7 @@ mod reports;
 mod status;
 mod sweep;
 mod told;
+mod turn;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};

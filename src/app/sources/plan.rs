@@ -13,7 +13,7 @@ use super::money::{METRIC_MICRO_USD, PAGE_MICRO_USD, UPDATE_MICRO_USD};
 use super::sweep::PAGES_MAX;
 use super::{SWEEPS_MAX, blocking};
 use crate::adapters::aws::{Aws, CallError, Form, Series, Tally, Wanted};
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::model::ItemKind;
 
 /// Milliseconds of the month that AWS's own estimates reckon with: 730 hours.
@@ -26,7 +26,7 @@ const ROLE_MS: u64 = 3_600_000;
 /// What one source of one account takes a month.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedSource {
-    /// `inventory`, `metrics`, `costs`, `forecast`, …, `roles`.
+    /// `inventory`, `attributes`, `metrics`, `costs`, `forecast`, …, `roles`.
     pub source: &'static str,
     /// Calls.
     pub calls: u64,
@@ -72,6 +72,8 @@ pub struct Plan {
 #[derive(Debug, Default)]
 struct Count {
     resources: u64,
+    /// Of them, those whose attributes take calls of their own.
+    instances: u64,
     /// Calls of one sweep.
     sweep: u64,
     /// Calls of one look for series.
@@ -135,7 +137,7 @@ fn share(config: &Config, accounts: usize) -> u64 {
 async fn count(aws: &Aws, config: &Config, target: &Target) -> Count {
     let mut count = Count::default();
     if config.sources.inventory_interval_ms > 0 {
-        for kind in target.kinds() {
+        for kind in target.swept() {
             if let Err(error) = pages(aws, target, kind, &mut count).await {
                 count.errors.push(error.to_string());
             }
@@ -183,6 +185,9 @@ async fn pages(
         let page = aws.page(&target.place, kind, wanted).await?;
         count.sweep += page.calls.len() as u64;
         count.resources += page.items.len() as u64;
+        if kind == ItemKind::Instance {
+            count.instances += page.items.len() as u64;
+        }
         next = page.next;
         if next.is_none() {
             break;
@@ -194,6 +199,28 @@ async fn pages(
 /// How often something is done a month.
 fn rounds(interval_ms: u64) -> u64 {
     MONTH_MS.div_ceil(interval_ms.max(1))
+}
+
+/// Calls a month that tell what there is, by source.
+fn inventoried(sources: &Sources, counted: &[(Target, Count)]) -> Vec<(&'static str, u64)> {
+    let mut planned = Vec::new();
+    let mut roles = counted.iter().map(|(target, _)| &target.place.access.role);
+    if roles.any(Option::is_some) {
+        planned.push(("roles", rounds(ROLE_MS)));
+    }
+    let interval = sources.inventory_interval_ms;
+    if interval > 0 {
+        let sweeps: u64 = counted.iter().map(|(_, count)| count.sweep).sum();
+        planned.push(("inventory", sweeps * rounds(interval)));
+    }
+    // Of instances that no sweep finds nothing is asked.
+    let apart = sources.attributes_interval_ms;
+    if interval > 0 && apart > 0 {
+        let each = counted.iter().map(|(_, count)| count.instances);
+        let calls: u64 = each.map(super::attributes::calls).sum();
+        planned.push(("attributes", calls * rounds(apart)));
+    }
+    planned
 }
 
 /// The month of one account, from what its regions hold.
@@ -208,15 +235,8 @@ fn reckon(config: &Config, share: u64, counted: Vec<(Target, Count)>) -> Planned
         });
     };
     let sum = |of: fn(&Count) -> u64| counted.iter().map(|(_, count)| of(count)).sum::<u64>();
-    if counted
-        .iter()
-        .any(|(target, _)| target.place.access.role.is_some())
-    {
-        add("roles", rounds(ROLE_MS), 0);
-    }
-    if sources.inventory_interval_ms > 0 {
-        let calls = sum(|count| count.sweep) * rounds(sources.inventory_interval_ms);
-        add("inventory", calls, 0);
+    for (source, calls) in inventoried(sources, &counted) {
+        add(source, calls, 0);
     }
     let mut left = share;
     if let Some(costs) = &sources.costs {
@@ -299,6 +319,7 @@ mod tests {
         };
         let count = Count {
             resources: 2_500,
+            instances: 90,
             sweep: 14,
             look: 4,
             series,
@@ -330,6 +351,8 @@ mod tests {
         let config = config(1_000);
         let planned = reckon(&config, share(&config, 1), counted);
         assert_eq!(of(&planned, "inventory"), (2 * 14 * 730, 0));
+        // Once a day: a call for 20 instances, and two for each.
+        assert_eq!(of(&planned, "attributes"), (2 * (5 + 180) * 31, 0));
         // Three times a day, rounded up: 92 pages at a cent.
         assert_eq!(of(&planned, "costs"), (92, 920_000));
         // Once a day, use and coverage being two pages; budgets are free.

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::again::Again;
 use super::alarms::Alarms;
+use super::attributes::Looked;
 use super::costs::Costs;
 use super::events::Asked;
 use super::known::{Known, PREFIX};
@@ -15,6 +16,7 @@ use super::metrics::Metrics;
 use super::money::Purse;
 use super::reports::Reports;
 use super::sweep::Sweep;
+use super::turn::{AGAIN_MS, Turn};
 use super::{Fault, Shared, Target};
 use crate::adapters::aws::CallError;
 use crate::model::{ItemKind, Topic};
@@ -22,15 +24,13 @@ use crate::ports::{Clock as _, PortResult, RecordView};
 use crate::telemetry::Signal;
 use parking_lot::Mutex as Lock;
 
-/// How soon what failed is tried again; what was refused waits for its time.
-const AGAIN_MS: u64 = 60_000;
 /// Records read at once from the log.
 const SCAN: usize = 1_000;
 /// Resources asked for by name in one call: the fewest that any of the APIs allows.
-const NAMED_MAX: usize = 20;
+pub(super) const NAMED_MAX: usize = 20;
 
 /// What is known of each kind. A sweep and what events ask for take turns kind by kind.
-type Kinds = BTreeMap<ItemKind, Mutex<Known>>;
+pub(super) type Kinds = BTreeMap<ItemKind, Mutex<Known>>;
 
 pub(super) struct Unit {
     target: Target,
@@ -43,6 +43,7 @@ pub(super) struct Unit {
     costs: Arc<Mutex<Costs>>,
     reports: Arc<Mutex<Reports>>,
     alarms: Arc<Mutex<Alarms>>,
+    attributes: Arc<Mutex<Looked>>,
     /// The account's, whatever the region.
     purse: Arc<Mutex<Purse>>,
     inventory_turn: Turn,
@@ -50,41 +51,14 @@ pub(super) struct Unit {
     costs_turn: Turn,
     reports_turn: Turn,
     alarms_turn: Turn,
+    /// Due after each sweep.
+    attributes_turn: Turn,
+    /// Whether a sweep has ended that was not followed up yet.
+    swept: Arc<AtomicBool>,
 }
 
 /// Each account's money.
 pub(super) type Purses = BTreeMap<String, Arc<Mutex<Purse>>>;
-
-/// When something is done next, and whether it is being done.
-#[derive(Default)]
-pub(super) struct Turn {
-    due: u64,
-    running: Arc<AtomicBool>,
-    failed: Arc<AtomicBool>,
-}
-
-impl Turn {
-    /// Whether it is time, and nothing is under way; then it is.
-    pub(super) fn begin(&mut self, now: u64, interval: u64) -> bool {
-        if self.failed.swap(false, Ordering::AcqRel) {
-            self.due = self.due.min(now + AGAIN_MS);
-        }
-        if interval == 0 || now < self.due || self.running.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        self.due = now + interval;
-        true
-    }
-
-    /// What ends it.
-    pub(super) fn ending(&self) -> impl FnOnce(bool) + use<> {
-        let (running, failed) = (Arc::clone(&self.running), Arc::clone(&self.failed));
-        move |well| {
-            failed.store(!well, Ordering::Release);
-            running.store(false, Ordering::Release);
-        }
-    }
-}
 
 /// The rows of sources that a partition of the log remembers, by key.
 pub(super) fn scan(
@@ -155,6 +129,9 @@ pub(super) fn restored(
             reports_turn: Turn::default(),
             alarms: Arc::new(Mutex::new(Alarms::from_rows(&rows, &target))),
             alarms_turn: Turn::default(),
+            attributes: Arc::default(),
+            attributes_turn: Turn::idle(),
+            swept: Arc::default(),
             target,
         };
         (key, unit)
@@ -179,11 +156,25 @@ impl Unit {
                 again: Arc::clone(&self.again),
                 faults: Arc::clone(&self.faults),
             };
-            let end = self.inventory_turn.ending();
+            let (end, swept) = (self.inventory_turn.ending(), Arc::clone(&self.swept));
             tokio::spawn(async move {
                 round.sweep(&kinds).await;
+                swept.store(true, Ordering::Release);
                 // What failed is tried again by kind.
                 end(true);
+            });
+        }
+        if self.swept.swap(false, Ordering::AcqRel) {
+            self.attributes_turn.call_up(now);
+        }
+        let wanted = sources.attributes_interval_ms > 0 && !self.target.global();
+        if wanted && self.attributes_turn.begin_called(now) {
+            let (shared, target) = (Arc::clone(shared), self.target.clone());
+            let (kinds, looked) = (Arc::clone(&self.kinds), Arc::clone(&self.attributes));
+            let end = self.attributes_turn.ending();
+            tokio::spawn(async move {
+                let mut looked = looked.lock().await;
+                end(super::attributes::round(&shared, &target, &kinds, &mut looked).await);
             });
         }
         let interval = sources
@@ -249,13 +240,13 @@ impl Unit {
     fn kinds_due(&mut self, now: u64, interval: u64) -> Option<Vec<ItemKind>> {
         if self.inventory_turn.begin(now, interval) {
             self.again.lock().clear();
-            return Some(self.kinds.keys().copied().collect());
+            return Some(self.target.swept().collect());
         }
         if interval == 0 {
             return None;
         }
         let mut again = self.again.lock();
-        if !again.due(now) || self.inventory_turn.running.swap(true, Ordering::AcqRel) {
+        if !again.due(now) || !self.inventory_turn.seize() {
             return None;
         }
         Some(again.take(now))
@@ -265,8 +256,10 @@ impl Unit {
     pub(super) fn ask(&self, shared: &Arc<Shared>, asked: &BTreeSet<Asked>) {
         let now = shared.clock.monotonic_ms();
         let mut kinds: BTreeMap<ItemKind, Vec<String>> = BTreeMap::new();
+        let attributes = shared.config.sources.attributes_interval_ms > 0;
         for asked in asked {
             match asked {
+                Asked::One(kind, _) if kind.apart() && !attributes => {}
                 Asked::One(kind, id) => kinds.entry(*kind).or_default().push(id.clone()),
                 Asked::All(kind) => self.again.lock().ask(*kind, now, AGAIN_MS),
             }
@@ -352,7 +345,7 @@ impl Round {
         }
         let errors: Vec<String> = self.faults.lock().values().cloned().collect();
         // A kind that is asked for out of turn says nothing of the others.
-        if kinds.len() == self.known.len() || faulty || !errors.is_empty() {
+        if kinds.len() == self.target.swept().count() || faulty || !errors.is_empty() {
             self.note(began, published, errors).await;
         }
     }
@@ -360,8 +353,10 @@ impl Round {
     async fn note(&self, began: u64, published: u64, errors: Vec<String>) {
         let (shared, target) = (&self.shared, &self.target);
         let mut resources = 0;
-        for known in self.known.values() {
-            resources += known.lock().await.len() as u64;
+        for kind in self.target.swept() {
+            if let Some(known) = self.known.get(&kind) {
+                resources += known.lock().await.len() as u64;
+            }
         }
         shared.handle.metrics.emit(&Signal::SourceSwept {
             source: "inventory",

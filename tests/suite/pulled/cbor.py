@@ -80,7 +80,13 @@ class Handler(BaseHTTPRequestHandler):
         operation = (self.headers.get("x-amz-target") or "").rsplit(".", 1)[-1]
         if operation in ANSWERS or operation in UNKNOWN_TO_MOTO:
             return self.laid_down(operation, json.loads(body))
-        request = urllib.request.Request(MOTO + self.path, data=body, headers=dict(self.headers), method="POST")
+        self.passed_on(body)
+
+    def do_GET(self):
+        self.passed_on(None)
+
+    def passed_on(self, body):
+        request = urllib.request.Request(MOTO + self.path, data=body, headers=dict(self.headers), method=self.command)
         try:
             with urllib.request.urlopen(request) as reply:
                 status, headers, body = reply.status, reply.headers, reply.read()

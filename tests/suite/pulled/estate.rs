@@ -136,9 +136,10 @@ fn two_hundred_instances_two_weeks_of_metrics_and_costs_are_complete_over_faults
         action => fault(asked.before, action),
     });
     let mut again = world.run();
-    // Inventory of the region and outside it, metrics, costs, and five reports that there is nothing of.
-    let rows = world.await_whole(9);
-    assert_eq!(rows.len(), 9, "{rows:?}");
+    // Inventory of the region and outside it, attributes of instances, metrics, costs, and five
+    // reports that there is nothing of.
+    let rows = world.await_whole(10);
+    assert_eq!(rows.len(), 10, "{rows:?}");
     assert!(
         rows.iter().all(|row| row["errors"] == json!([])),
         "{rows:?}"
@@ -161,6 +162,10 @@ answer = {
         assert_eq!(ids(&present, kind), theirs, "{kind}");
         assert!(theirs.len() >= count, "{kind}: {}", theirs.len());
     }
+    assert_eq!(
+        ids(&present, "instance-attributes"),
+        ids(&present, "instance")
+    );
     assert_eq!(points(&world), expected);
     let mut told: Vec<(String, String)> = world
         .records("aws.billing")
@@ -188,7 +193,6 @@ answer = {
     assert_eq!(told, whole);
     // Two processes asked once, and one of the two was put off once.
     for action in [
-        "DescribeInstances",
         "DescribeVolumes",
         "DescribeSecurityGroups",
         "ListMetrics",
@@ -198,5 +202,10 @@ answer = {
         let calls = proxy.count(action);
         assert!((1..=3).contains(&calls), "{action}: {calls}");
     }
+    // Two of each instance, and one of twenty, of which the process that was killed asked some.
+    let calls = proxy.count("DescribeInstanceAttribute");
+    assert!((400..=802).contains(&calls), "{calls}");
+    let calls = proxy.count("DescribeInstances");
+    assert!((11..=23).contains(&calls), "{calls}");
     again.stop();
 }

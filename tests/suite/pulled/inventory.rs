@@ -57,12 +57,15 @@ ec2.create_tags(Resources=[instances[0]], Tags=[{"Key": "Planned", "Value": "1"}
 volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=20, VolumeType="gp2")["VolumeId"]
 shared = ec2.create_snapshot(VolumeId=volume, Description="shared")["SnapshotId"]
 ec2.modify_snapshot_attribute(SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", GroupNames=["all"])
+ec2.create_tags(Resources=[volume], Tags=[{"Key": "Backed", "Value": "1"}])
 import base64
 started = base64.b64encode(b"set -e\nexport DB_PASSWORD=hunter22\naws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE\n").decode()
 template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"})
 ec2.create_launch_template_version(LaunchTemplateName="web", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small",
     "MetadataOptions": {"HttpTokens": "required"}, "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 9}}],
     "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}], "UserData": started})
+ec2.modify_instance_attribute(InstanceId=instances[1], DisableApiTermination={"Value": True})
+ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=base64.b64decode(started).decode())
 balancing = client("elbv2")
 shop = balancing.create_target_group(Name="shop", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"][0]["TargetGroupArn"]
 balancing.register_targets(TargetGroupArn=shop, Targets=[{"Id": instances[0], "Port": 80}])
@@ -108,15 +111,25 @@ answer = {
 }
 import base64, csv, io, time
 ec2, balancing, scaling, iam, trails, ssm = (client(name) for name in ("ec2", "elbv2", "autoscaling", "iam", "cloudtrail", "ssm"))
+limits = client("service-quotas")
 def versions(template):
     found = ec2.describe_launch_template_versions(LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Default", "$Latest"])
     own = {v["VersionNumber"]: v for v in found["LaunchTemplateVersions"]}
     for version in own.values():
         if "UserData" in version["LaunchTemplateData"]:
-            # What it says is told of, not told.
-            size = len(base64.b64decode(version["LaunchTemplateData"]["UserData"]))
-            version["LaunchTemplateData"]["UserData"] = {"Bytes": size, "SecretKinds": ["access-key", "password"], "AccessKeyIds": ["AKIAIOSFODNN7EXAMPLE"]}
+            version["LaunchTemplateData"]["UserData"] = marks(version["LaunchTemplateData"]["UserData"])
     return dict(template, LaunchTemplateVersions=[own[number] for number in sorted(own)])
+def marks(data):
+    # What it says is told of, not told.
+    return {"Bytes": len(base64.b64decode(data)), "SecretKinds": ["access-key", "password"], "AccessKeyIds": ["AKIAIOSFODNN7EXAMPLE"]}
+def attributes(instance):
+    of = {"InstanceId": instance["InstanceId"]}
+    asked = lambda name: ec2.describe_instance_attribute(Attribute=name, **of)
+    data = asked("userData")["UserData"].get("Value")
+    told = {"UserData": marks(data)} if data else {}
+    return {**of, **told, "DisableApiTermination": asked("disableApiTermination")["DisableApiTermination"]["Value"]}
+def quotas(service):
+    return [q for page in limits.get_paginator("list_service_quotas").paginate(ServiceCode=service) for q in page["Quotas"]]
 def public(snapshot):
     return ec2.describe_snapshot_attribute(SnapshotId=snapshot["SnapshotId"], Attribute="createVolumePermission")
 def health(group):
@@ -154,6 +167,9 @@ answer.update({
   "scaling-policy": scaling.describe_policies()["ScalingPolicies"],
   "region-settings": [settings],
   "managed-instance": [patched(i) for i in ssm.describe_instance_information()["InstanceInformationList"]],
+  "service-quota": quotas("ec2") + quotas("vpc"),
+  "protected-resource": client("backup").list_protected_resources()["Results"],
+  "instance-attributes": [attributes(i) for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]],
   "account-summary": [{"AccountId": me, "SummaryMap": iam.get_account_summary()["SummaryMap"],
     "PasswordPolicy": iam.get_account_password_policy()["PasswordPolicy"]}],
   "iam-user": [user(row) for row in report],
@@ -224,7 +240,7 @@ fn everything_there_is_is_published_as_boto3_reads_it_and_told_gone_when_it_goes
     moto.python(SEED);
     let world = World::new(&moto.url(), BUSY);
     let mut skyherd = world.run();
-    world.await_whole(2);
+    world.await_whole(3);
     compare(&world, &moto);
     let before = world.present();
     for kind in ItemKind::ALL {
@@ -271,8 +287,8 @@ client("cloudtrail").stop_logging(Name="all")
     let told = world.records("aws.inventory").len();
     skyherd.stop();
     let mut again = world.run();
-    world.await_whole(2);
-    assert_eq!(world.records("aws.inventory").len(), told);
+    world.await_whole(3);
+    assert_eq!(&world.records("aws.inventory")[told..], [Value::Null; 0]);
     let shown = world.command(&["sources"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     assert!(
@@ -301,7 +317,7 @@ fn of_fifty_accounts_one_that_refuses_is_named_and_the_rest_goes_on() {
     let settings = format!("[sources]\nregions = ['eu-west-1']\n{accounts}");
     let world = World::new(&proxy.url(), &settings);
     let mut skyherd = world.run();
-    let rows = world.await_whole(2 * 49);
+    let rows = world.await_whole(3 * 49);
     let refused: Vec<&Value> = rows
         .iter()
         .filter(|row| row["source"] == "accounts")
@@ -335,7 +351,7 @@ fn faults_are_ridden_out_and_a_kind_that_is_refused_never_looks_gone() {
     });
     let world = World::new(&proxy.url(), BUSY);
     let mut skyherd = world.run();
-    world.await_whole(2);
+    world.await_whole(3);
     compare(&world, &moto);
     let before = world.present();
     proxy.set(|asked| match asked.action.as_str() {
@@ -345,7 +361,9 @@ fn faults_are_ridden_out_and_a_kind_that_is_refused_never_looks_gone() {
         _ => Act::Pass,
     });
     let errors = await_until("the refusals are told", DEADLINE, || {
-        let errors = world.sources()[0]["errors"].as_array().unwrap().clone();
+        let rows = world.sources();
+        let mut inventory = rows.iter().filter(|row| row["source"] == "inventory");
+        let errors = inventory.next()?["errors"].as_array().unwrap().clone();
         (errors.len() == 2).then_some(errors)
     });
     for (error, action) in errors.iter().zip([
@@ -388,7 +406,7 @@ ec2.delete_volume(VolumeId=[v["VolumeId"] for v in ec2.describe_volumes()["Volum
     );
     proxy.set(|_| Act::Pass);
     let mut again = world.run();
-    world.await_whole(2);
+    world.await_whole(3);
     compare(&world, &moto);
     again.stop();
 }
@@ -398,7 +416,7 @@ fn what_an_event_names_is_asked_for_at_once() {
     let Some(moto) = Moto::start() else { return };
     let world = World::new(&moto.url(), ONCE);
     let mut skyherd = world.run();
-    world.await_whole(2);
+    world.await_whole(3);
     assert!(ids(&world.present(), "instance").is_empty());
     let id = moto.python(
         r#"
@@ -417,6 +435,27 @@ answer = ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=1, M
             .contains(id.as_str().unwrap())
             .then_some(())
     });
+    let id = id.as_str().unwrap();
+    moto.python(&format!(
+        "client('ec2').modify_instance_attribute(InstanceId='{id}', DisableApiTermination={{'Value': True}})"
+    ));
+    world.publish(&json!({
+        "version": "0", "id": "2", "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
+        "account": HOME, "time": "2026-11-01T00:00:01Z", "region": REGION, "resources": [],
+        "detail": { "eventID": "e-2", "eventName": "ModifyInstanceAttribute", "eventSource": "ec2.amazonaws.com",
+            "awsRegion": REGION, "recipientAccountId": HOME,
+            "userIdentity": { "type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/ann" },
+            "requestParameters": { "instanceId": id, "disableApiTermination": { "value": true } } },
+    }));
+    await_until("its protection is published", DEADLINE, || {
+        let present = world.present();
+        let mut found = present
+            .iter()
+            .filter(|((_, kind, of), _)| kind == "instance-attributes" && of == id);
+        found
+            .any(|(_, item)| item["DisableApiTermination"] == true)
+            .then_some(())
+    });
     skyherd.stop();
 }
 
@@ -428,8 +467,9 @@ fn what_belongs_to_no_region_is_asked_for_once_an_account_and_at_once_when_an_ev
     let settings = ONCE.replace("['eu-west-1']", "['eu-west-1', 'eu-west-2', 'us-east-1']");
     let world = World::new(&proxy.url(), &settings);
     let mut skyherd = world.run();
-    let rows = world.await_whole(4);
-    let regions: Vec<&Value> = rows.iter().map(|row| &row["region"]).collect();
+    let rows = world.await_whole(7);
+    let inventory = rows.iter().filter(|row| row["source"] == "inventory");
+    let regions: Vec<&Value> = inventory.map(|row| &row["region"]).collect();
     assert_eq!(regions, ["eu-west-1", "eu-west-2", "global", "us-east-1"]);
     // Users, roles, groups, policies: a page each.
     assert_eq!(proxy.count("GetAccountAuthorizationDetails"), 4);
@@ -505,9 +545,9 @@ answer = {"units": units, "ids": ids}
     );
     let world = World::new(&moto.url(), &settings);
     let mut skyherd = world.run();
-    let rows = world.await_whole(2);
+    let rows = world.await_whole(3);
     let accounts: Vec<&Value> = rows.iter().map(|row| &row["account"]).collect();
-    // Its region, and what it has outside regions.
-    assert_eq!(accounts, [&made["ids"][0]; 2]);
+    // Its region twice, attributes being asked for apart, and what it has outside regions.
+    assert_eq!(accounts, [&made["ids"][0]; 3]);
     skyherd.stop();
 }

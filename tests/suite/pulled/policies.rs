@@ -41,7 +41,7 @@ fn whatever_the_code_calls_is_in_a_policy_and_nothing_else_is() {
         r#"
 from botocore import xform_name
 services = ("sts", "ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm", "organizations", "cloudwatch", "ce",
-    "budgets")
+    "budgets", "service-quotas", "backup")
 names = {operation for service in services
     for operation in client(service).meta.service_model.operation_names}
 answer = {xform_name(name): name for name in names}
@@ -81,7 +81,7 @@ fn no_page_is_asked_for_that_is_larger_than_its_api_gives() {
     let settings = "[sources]\nregions = ['eu-west-1']\n[[accounts]]\nid = '123456789012'";
     let world = World::new(&proxy.url(), settings);
     let mut skyherd = world.run();
-    world.await_whole(2);
+    world.await_whole(3);
     skyherd.stop();
     let requests: Vec<(String, String)> = asked.lock().iter().cloned().collect();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -89,7 +89,8 @@ fn no_page_is_asked_for_that_is_larger_than_its_api_gives() {
     let judged = moto.python(&format!(
         r#"
 from urllib.parse import parse_qs
-services = [client(name).meta.service_model for name in ("ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm")]
+services = [client(name).meta.service_model for name in ("ec2", "autoscaling", "elbv2", "iam", "cloudtrail", "ssm",
+    "service-quotas")]
 answer = {{}}
 for action, body in json.load(open("{}")):
     given = json.loads(body) if body.startswith("{{") else {{name: values[0] for name, values in parse_qs(body).items()}}

@@ -6,6 +6,40 @@ use aws_sdk_autoscaling::types::{
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancer;
 
 use super::fields::Fields;
+use super::{Page, Wanted, action};
+use crate::adapters::aws::{Aws, CallError, Place};
+use crate::model::ItemKind;
+
+/// The most that Elastic Load Balancing gives at once.
+const BALANCERS_PAGE: i32 = 400;
+
+impl Aws {
+    pub(super) async fn balancers(
+        &self,
+        place: &Place,
+        wanted: Wanted<'_>,
+    ) -> Result<Page, CallError> {
+        let (mut page, action) = (Page::default(), action(ItemKind::LoadBalancer));
+        page.turn(self, place, action).await;
+        let call = self.balancing(place).await?.describe_load_balancers();
+        let call = match wanted.ids {
+            // Names and a page's size exclude each other.
+            Some(names) => call.set_names(Some(names.to_vec())),
+            None => call
+                .page_size(BALANCERS_PAGE)
+                .set_marker(wanted.next.map(str::to_owned)),
+        };
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| CallError::of(action, &error))?;
+        page.add(
+            ItemKind::LoadBalancer,
+            answer.load_balancers(),
+            load_balancer,
+        );
+        page.then(answer.next_marker());
+        Ok(page)
+    }
+}
 
 fn template(item: &LaunchTemplateSpecification) -> Fields {
     Fields::default()

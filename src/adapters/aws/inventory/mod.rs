@@ -2,11 +2,14 @@
 
 mod access;
 mod alarms;
+mod attributes;
+mod backups;
 mod ec2;
 mod fields;
 mod fleet;
 mod managed;
 mod network;
+mod quotas;
 mod standing;
 mod targets;
 mod templates;
@@ -24,8 +27,6 @@ use fields::Fields;
 const PAGE_ITEMS: i32 = 1_000;
 /// The most that Auto Scaling gives at once, and EC2 of route tables.
 const SMALL_PAGE: i32 = 100;
-/// The most that Elastic Load Balancing gives at once.
-const BALANCERS_PAGE: i32 = 400;
 
 /// Part of an answer.
 #[derive(Debug, Default)]
@@ -168,6 +169,9 @@ pub fn actions(kind: ItemKind) -> &'static [&'static str] {
             "ssm:DescribeInstanceInformation",
             "ssm:DescribeInstancePatchStates",
         ],
+        ItemKind::ServiceQuota => &["servicequotas:ListServiceQuotas"],
+        ItemKind::ProtectedResource => &["backup:ListProtectedResources"],
+        ItemKind::InstanceAttributes => &["ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"],
         ItemKind::AccountSummary => &[
             "sts:GetCallerIdentity",
             "iam:GetAccountSummary",
@@ -200,7 +204,11 @@ pub fn whole(kind: ItemKind) -> bool {
     kind.global()
         || matches!(
             kind,
-            ItemKind::ScalingPolicy | ItemKind::RegionSettings | ItemKind::ManagedInstance
+            ItemKind::ScalingPolicy
+                | ItemKind::RegionSettings
+                | ItemKind::ManagedInstance
+                | ItemKind::ServiceQuota
+                | ItemKind::ProtectedResource
         )
 }
 
@@ -262,6 +270,9 @@ impl Aws {
             ItemKind::PublicSnapshot => self.public_snapshots(place, wanted).await,
             ItemKind::RegionSettings => self.region_settings(place).await,
             ItemKind::ManagedInstance => self.managed_instances(place, wanted).await,
+            ItemKind::InstanceAttributes => self.attributes(place, wanted).await,
+            ItemKind::ServiceQuota => self.service_quotas(place, wanted).await,
+            ItemKind::ProtectedResource => self.protected(place, wanted).await,
             ItemKind::AutoScalingGroup
             | ItemKind::LaunchConfiguration
             | ItemKind::ScalingPolicy => self.scaling(place, kind, wanted).await,
@@ -367,28 +378,6 @@ impl Aws {
                 page.then(answer.next_token());
             }
         }
-        Ok(page)
-    }
-
-    async fn balancers(&self, place: &Place, wanted: Wanted<'_>) -> Result<Page, CallError> {
-        let (mut page, action) = (Page::default(), action(ItemKind::LoadBalancer));
-        page.turn(self, place, action).await;
-        let call = self.balancing(place).await?.describe_load_balancers();
-        let call = match wanted.ids {
-            // Names and a page's size exclude each other.
-            Some(names) => call.set_names(Some(names.to_vec())),
-            None => call
-                .page_size(BALANCERS_PAGE)
-                .set_marker(wanted.next.map(str::to_owned)),
-        };
-        let answer = call.send().await;
-        let answer = answer.map_err(|error| CallError::of(action, &error))?;
-        page.add(
-            ItemKind::LoadBalancer,
-            answer.load_balancers(),
-            fleet::load_balancer,
-        );
-        page.then(answer.next_marker());
         Ok(page)
     }
 }

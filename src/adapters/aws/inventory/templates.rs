@@ -1,7 +1,7 @@
 //! What instances are launched from: templates of EC2, configurations of Auto Scaling.
 //!
-//! User data is left out of both: it holds whatever somebody once pasted there, passwords too, and
-//! a topic is read by more people than DescribeLaunchTemplateVersions is.
+//! Of user data only the kinds of secrets in it are told: it holds whatever somebody once pasted
+//! there, passwords too, and a topic is read by more people than DescribeLaunchTemplateVersions is.
 
 use std::collections::BTreeMap;
 

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::Shared;
 use super::status;
-use super::units::Turn;
+use super::turn::Turn;
 use crate::adapters::aws::CallError;
 use crate::config::Files;
 use crate::ports::PortError;
