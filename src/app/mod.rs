@@ -42,8 +42,8 @@ pub use pack::Pack;
 pub use replay::{Outcome, Replay, ReplayOptions};
 #[cfg(feature = "aws")]
 pub use sources::{
-    Live, LiveAccount, LivePermission, Plan, PlannedAccount, PlannedSource, check_live, plan,
-    read_bucket,
+    Live, LiveAccount, LivePermission, Plan, PlannedAccount, PlannedFiles, PlannedSource,
+    check_live, plan, read_bucket,
 };
 pub use view::{HEADER_MARK, HEADER_REPLAYED};
 pub use watch::Watch;

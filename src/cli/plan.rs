@@ -10,7 +10,7 @@ use crate::config::Config;
 const PRICES: &str = "prices: GetMetricData $0.01 for 1,000 statistics of series, a metric stream $0.003 for 1,000 updates \
 (aws.amazon.com/cloudwatch/pricing, where up to five statistics of a series count once: a quarter of what is said here); \
 Cost Explorer $0.01 a page, a round being one page at the least (aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing); \
-other calls free. A month is 730 hours.";
+a list call of S3 $0.005 for 1,000, reading $0.0004 for 1,000 on top (aws.amazon.com/s3/pricing); other calls free. A month is 730 hours.";
 
 pub(super) fn plan(json: bool, config: &Config, output: &mut Output) -> anyhow::Result<Ended> {
     let mut progress = Progress::new("resources", true);
@@ -18,9 +18,10 @@ pub(super) fn plan(json: bool, config: &Config, output: &mut Output) -> anyhow::
     drop(progress);
     if json {
         output.json(&plan)?;
-    } else if plan.accounts.is_empty() && plan.unreachable.is_empty() {
-        output
-            .line("nothing would be pulled; name accounts in the configuration, see README.md")?;
+    } else if plan.accounts.is_empty() && plan.unreachable.is_empty() && plan.files.is_empty() {
+        output.line(
+            "nothing would be pulled; name accounts or buckets in the configuration, see README.md",
+        )?;
     } else {
         show(&plan, output)?;
     }
@@ -28,7 +29,8 @@ pub(super) fn plan(json: bool, config: &Config, output: &mut Output) -> anyhow::
         .accounts
         .iter()
         .all(|account| account.errors.is_empty());
-    let whole = counted && plan.unreachable.is_empty();
+    let listed = plan.files.iter().all(|files| files.error.is_none());
+    let whole = counted && listed && plan.unreachable.is_empty();
     Ok(if whole { Ended::Well } else { Ended::Wanting })
 }
 
@@ -51,6 +53,15 @@ fn show(plan: &Plan, output: &mut Output) -> anyhow::Result<()> {
             ]);
         }
     }
+    for files in plan.files.iter().filter(|files| files.error.is_none()) {
+        lines.push(vec![
+            "-".to_owned(),
+            "files".to_owned(),
+            format!("looks at {} objects of {}", files.objects, files.from),
+            files.calls.to_string(),
+            usd(files.micro_usd),
+        ]);
+    }
     let header = ["account", "source", "of", "calls a month", "USD a month"];
     output.line(&table::plain(output, &header, lines))?;
     for account in &plan.accounts {
@@ -61,6 +72,13 @@ fn show(plan: &Plan, output: &mut Output) -> anyhow::Result<()> {
     for (account, error) in &plan.unreachable {
         output.line(&format!("{account}: {error}: not in the plan"))?;
     }
+    for (files, error) in plan
+        .files
+        .iter()
+        .filter_map(|files| Some((files, files.error.as_ref()?)))
+    {
+        output.line(&format!("{}: {error}: not in the plan", files.from))?;
+    }
     output.line("")?;
     let rows = plan.accounts.iter().flat_map(|account| &account.sources);
     let total: u64 = rows.map(|row| row.micro_usd).sum();
@@ -69,6 +87,13 @@ fn show(plan: &Plan, output: &mut Output) -> anyhow::Result<()> {
         usd(total),
         plan.monthly_usd_max
     ))?;
+    if !plan.files.is_empty() {
+        let total = plan.files.iter().map(|files| files.micro_usd).sum();
+        output.line(&format!(
+            "{} USD a month for looking into buckets, beside that",
+            usd(total)
+        ))?;
+    }
     let sum = |of: fn(&PlannedAccount) -> u64| plan.accounts.iter().map(of).sum::<u64>();
     let series = sum(|account| account.series);
     if series > 0 {
@@ -94,6 +119,7 @@ fn what(account: &PlannedAccount, source: &str) -> String {
             account.resources,
             account.regions.len()
         ),
+        "attributes" => "termination protection and user data of instances".to_owned(),
         "metrics" => format!("{} of {} series", account.series_paid_for, account.series),
         "costs" => "days by service and usage type".to_owned(),
         "forecast" => "the rest of the month".to_owned(),

@@ -47,7 +47,7 @@ use accounts::{Found, Target};
 use events::{Asked, Named};
 pub use files::read_bucket;
 pub use live::{Live, LiveAccount, LivePermission, check_live};
-pub use plan::{Plan, PlannedAccount, PlannedSource, plan};
+pub use plan::{Plan, PlannedAccount, PlannedFiles, PlannedSource, plan};
 pub(crate) use status::Board;
 use units::Unit;
 

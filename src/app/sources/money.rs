@@ -18,6 +18,8 @@ pub(super) const METRIC_MICRO_USD: u64 = 10;
 pub(super) const UPDATE_MICRO_USD: u64 = 3;
 /// A page of Cost Explorer: $0.01 (aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing).
 pub(super) const PAGE_MICRO_USD: u64 = 10_000;
+/// A list call of S3: $0.005 for 1,000 (aws.amazon.com/s3/pricing).
+pub(super) const LIST_MICRO_USD: u64 = 5;
 /// Milliseconds of the longest month, so that no month's money runs out before its end.
 const MONTH_MS: i64 = 31 * 24 * 3_600_000;
 

@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 
 use super::accounts::{self, Target};
 use super::metrics::discover;
-use super::money::{METRIC_MICRO_USD, PAGE_MICRO_USD, UPDATE_MICRO_USD};
+use super::money::{LIST_MICRO_USD, METRIC_MICRO_USD, PAGE_MICRO_USD, UPDATE_MICRO_USD};
 use super::sweep::PAGES_MAX;
 use super::{SWEEPS_MAX, blocking};
 use crate::adapters::aws::{Aws, CallError, Form, Series, Tally, Wanted};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Files, Sources};
 use crate::model::ItemKind;
 
 /// Milliseconds of the month that AWS's own estimates reckon with: 730 hours.
@@ -57,11 +57,29 @@ pub struct PlannedAccount {
     pub errors: Vec<String>,
 }
 
+/// What looking into one bucket takes a month. Reading what is new there comes on top, and is not
+/// known before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedFiles {
+    /// The bucket and prefix, as configured.
+    pub from: String,
+    /// What lies there.
+    pub objects: u64,
+    /// Calls a month that list it.
+    pub calls: u64,
+    /// What they cost, in millionths of a US dollar.
+    pub micro_usd: u64,
+    /// Why it could not be counted.
+    pub error: Option<String>,
+}
+
 /// What everything takes a month.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {
     /// By account.
     pub accounts: Vec<PlannedAccount>,
+    /// Buckets that are watched; outside the ceiling, which is the accounts'.
+    pub files: Vec<PlannedFiles>,
     /// Accounts that do not answer, with the reason.
     pub unreachable: Vec<(String, String)>,
     /// The ceiling, in US dollars.
@@ -114,6 +132,12 @@ pub fn plan(config: &Config, told: &mut dyn FnMut(u64)) -> anyhow::Result<Plan> 
             let account = counted.entry(target.account.clone()).or_default();
             account.push((target, count));
         }
+        let mut files = Vec::new();
+        for watched in &config.files {
+            if let Some(listed) = super::files::listing(&aws, watched).await {
+                files.push(looked(watched, listed));
+            }
+        }
         let share = share(config, counted.len());
         let accounts = counted.into_values();
         let unreachable = found.refused.into_iter();
@@ -121,6 +145,7 @@ pub fn plan(config: &Config, told: &mut dyn FnMut(u64)) -> anyhow::Result<Plan> 
             accounts: accounts
                 .map(|counted| reckon(config, share, counted))
                 .collect(),
+            files,
             unreachable: unreachable
                 .map(|(account, error)| (account, error.to_string()))
                 .collect(),
@@ -167,6 +192,19 @@ impl Count {
             self.queries += (series * form.queries()) as u64;
             self.groups += series.div_ceil(form.series_max()) as u64;
         }
+    }
+}
+
+fn looked(files: &Files, listed: Result<(u64, u64), CallError>) -> PlannedFiles {
+    let error = listed.as_ref().err().map(ToString::to_string);
+    let (objects, calls) = listed.unwrap_or_default();
+    let calls = calls * rounds(files.interval_ms);
+    PlannedFiles {
+        from: files.from.clone(),
+        objects,
+        calls,
+        micro_usd: calls * LIST_MICRO_USD,
+        error,
     }
 }
 

@@ -30,13 +30,13 @@ client("ec2").create_volume(AvailabilityZone="eu-west-1a", Size=7, VolumeType="g
     let account = &plan["accounts"][0];
     assert_eq!(account["account"], HOME);
     assert_eq!(account["regions"], json!(["eu-west-1", "eu-west-2"]));
-    // An hour apart: in two regions a page of each of 29 kinds, four more calls for the region's
-    // settings, one for templates' versions, one for whose the public snapshots are; outside them a
-    // page of each of seven, two more for the account's summary and some for the report on users.
+    // An hour apart: in two regions a page of each of 31 kinds, four more calls for the region's
+    // settings, one for templates' versions, one for whose the public snapshots are, five for quotas
+    // of other services and a second page of EC2's; outside them a page of each of seven, two more for the account's summary and some for the report on users.
     let sources = account["sources"].as_array().unwrap();
     let row = |name: &str| sources.iter().find(|row| row["source"] == name).unwrap();
     let calls = row("inventory")["calls"].as_u64().unwrap();
-    let report = calls / 730 - 2 * (29 + 6) - (7 + 2);
+    let report = calls / 730 - 2 * (31 + 6 + 5) - (7 + 2);
     assert_eq!(calls % 730, 0, "{calls}");
     assert!((2..=31).contains(&report), "{calls}");
     assert_eq!(row("costs")["micro_usd"], 50_000);
@@ -58,6 +58,40 @@ client("ec2").create_volume(AvailabilityZone="eu-west-1a", Size=7, VolumeType="g
         "0.66 USD and Firehose",
         "of the 1 that",
         "use and coverage by day",
+        "termination protection and user data",
+    ] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_plan_says_what_looking_into_buckets_takes_and_which_cannot_be_looked_into() {
+    let Some(moto) = Moto::start() else { return };
+    // More than S3 lists in a call.
+    moto.python(
+        r#"
+s3 = client("s3")
+s3.create_bucket(Bucket="bills", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+for number in range(1001):
+    s3.put_object(Bucket="bills", Key=f"deep/{number}.csv", Body=b"")
+"#,
+    );
+    let settings = "[[files]]\nfrom = 's3://bills/deep'\ninterval_ms = 3600000\n\
+        [[files]]\nfrom = 's3://nobodys/x'";
+    let world = World::new(&moto.url(), settings);
+    let ended = world.ask(&["sources", "plan", "--json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let calls = 2 * 730;
+    let known = json!({ "from": "s3://bills/deep", "objects": 1001, "calls": calls, "micro_usd": calls * 5, "error": null });
+    assert_eq!(plan["files"][0], known);
+    let error = plan["files"][1]["error"].as_str().unwrap();
+    assert!(error.contains("s3:ListBucket of nobodys"), "{error}");
+    let ended = world.ask(&["sources", "plan"]);
+    for told in [
+        "looks at 1001 objects of s3://bills/deep",
+        "s3://nobodys/x: s3:ListBucket",
+        "0.01 USD a month for looking into buckets",
     ] {
         assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
     }

@@ -7,6 +7,8 @@ use crate::adapters::aws::{Aws, CallError, Object, Purpose};
 use crate::app::sources::{LiveAccount, LivePermission};
 use crate::config::Files;
 
+/// Objects that S3 lists in a call.
+const LISTED: u64 = 1_000;
 /// Where no region is meant.
 const ANYWHERE: &str = "-";
 
@@ -48,6 +50,25 @@ pub(in crate::app::sources) async fn live(aws: &Aws, files: &Files) -> LiveAccou
         account.permissions.push(permission("s3:GetObject", read));
     }
     account
+}
+
+/// How many objects a bucket's place has, and the calls it takes to list them; `None` for a folder.
+pub(in crate::app::sources) async fn listing(
+    aws: &Aws,
+    files: &Files,
+) -> Option<Result<(u64, u64), CallError>> {
+    let (bucket, prefix) = files.bucket()?;
+    let objects = match aws.objects(&access(files), bucket).await {
+        Ok(objects) => objects,
+        Err(error) => return Some(Err(error)),
+    };
+    let mut found = 0_u64;
+    let each = |_| {
+        found += 1;
+        true
+    };
+    let listed = objects.list(prefix, each).await;
+    Some(listed.map(|()| (found, found.div_ceil(LISTED).max(1))))
 }
 
 fn permission(action: &'static str, answer: Result<(), CallError>) -> LivePermission {

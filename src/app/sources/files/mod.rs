@@ -26,7 +26,7 @@ use super::turn::Turn;
 use crate::adapters::aws::CallError;
 use crate::config::Files;
 use crate::ports::PortError;
-pub(super) use live::live;
+pub(super) use live::{listing, live};
 pub use replayed::read_bucket;
 use sight::Sight;
 use taken::Taken;
