@@ -209,21 +209,24 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     accounts_problems(&config.accounts, &mut add);
     let sources = &config.sources;
     regions("sources.regions", &sources.regions, &mut add);
-    for (path, value, min) in [
+    for (path, value, min, usual) in [
         (
             "sources.inventory_interval_ms",
             sources.inventory_interval_ms,
             0,
+            "leave it out for an hour",
         ),
         (
             "sources.attributes_interval_ms",
             sources.attributes_interval_ms,
             0,
+            "leave it out for a day",
         ),
         (
             "sources.discovery_interval_ms",
             sources.discovery_interval_ms,
             60_000,
+            "leave it out for an hour",
         ),
     ] {
         // Below a minute sweeps would use up what the account's own tools may call.
@@ -232,7 +235,7 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
             add(
                 path,
                 format!("{value} is outside {} to {most}", min.max(1_000)),
-                "leave it out for an hour",
+                usual,
             );
         }
     }

@@ -10,7 +10,6 @@ use super::{PAGE_ITEMS, Page, Wanted};
 use crate::adapters::aws::{Aws, CallError, Place};
 use crate::model::ItemKind;
 
-const INSTANCES: &str = "ec2:DescribeInstances";
 const ATTRIBUTE: &str = "ec2:DescribeInstanceAttribute";
 /// Instances of a page of all, each of which takes two calls: few, so that it is told as it goes.
 const PAGE: i32 = 10;
@@ -23,21 +22,9 @@ impl Aws {
         place: &Place,
         wanted: Wanted<'_>,
     ) -> Result<Page, CallError> {
-        let client = self.ec2(place).await?;
-        let mut page = Page::default();
-        page.turn(self, place, INSTANCES).await;
-        let call = client.describe_instances();
-        let call = call.set_filters(wanted.filters("instance-id"));
-        let answer = call
-            .max_results(wanted.ids.map_or(PAGE, |_| PAGE_ITEMS))
-            .set_next_token(wanted.next.map(str::to_owned))
-            .send()
-            .await
-            .map_err(|error| CallError::of(INSTANCES, &error))?;
-        let reservations = answer.reservations().iter();
-        for id in
-            reservations.flat_map(|reservation| reservation.instances().iter().filter_map(there))
-        {
+        let most = wanted.ids.map_or(PAGE, |_| PAGE_ITEMS);
+        let (mut page, found) = self.reserved(place, wanted, most).await?;
+        for id in found.iter().filter_map(there) {
             let termination = InstanceAttributeName::DisableApiTermination;
             let termination = self.attribute(place, id, termination, &mut page).await?;
             let data = InstanceAttributeName::UserData;
@@ -49,7 +36,6 @@ impl Aws {
                 });
             }
         }
-        page.then(answer.next_token());
         Ok(page)
     }
 

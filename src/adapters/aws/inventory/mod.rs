@@ -16,7 +16,7 @@ mod templates;
 mod trails;
 mod user_data;
 
-use aws_sdk_ec2::types::{Filter, Reservation};
+use aws_sdk_ec2::types::{Filter, Instance};
 use serde_json::Value;
 
 use super::{Aws, CallError, Place};
@@ -313,6 +313,18 @@ impl Aws {
     }
 
     async fn instances(&self, place: &Place, wanted: Wanted<'_>) -> Result<Page, CallError> {
+        let (mut page, found) = self.reserved(place, wanted, PAGE_ITEMS).await?;
+        page.add(ItemKind::Instance, &found, ec2::instance);
+        Ok(page)
+    }
+
+    /// A page without its items, at most so many, and the instances that are on it.
+    async fn reserved(
+        &self,
+        place: &Place,
+        wanted: Wanted<'_>,
+        most: i32,
+    ) -> Result<(Page, Vec<Instance>), CallError> {
         let (mut page, action) = (Page::default(), action(ItemKind::Instance));
         page.turn(self, place, action).await;
         let answer = self
@@ -320,16 +332,15 @@ impl Aws {
             .await?
             .describe_instances()
             .set_filters(wanted.filters("instance-id"))
-            .max_results(PAGE_ITEMS)
+            .max_results(most)
             .set_next_token(wanted.next.map(str::to_owned))
             .send()
             .await
             .map_err(|error| CallError::of(action, &error))?;
-        for instances in answer.reservations().iter().map(Reservation::instances) {
-            page.add(ItemKind::Instance, instances, ec2::instance);
-        }
         page.then(answer.next_token());
-        Ok(page)
+        let reservations = answer.reservations.unwrap_or_default().into_iter();
+        let found = reservations.flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok((page, found.collect()))
     }
 
     /// Groups of Auto Scaling, what they launch from and what they scale by.
