@@ -13,7 +13,7 @@ use skyherd::model::AgentName;
 use super::ending::Ending;
 use super::loader::Raw;
 use crate::harness::proc::get;
-use crate::harness::service::tail;
+use crate::harness::service::{await_of, tail};
 use crate::harness::{
     DEADLINE, Finished, Kafka, KafkaOptions, Proc, Redis, RedisOptions, await_until, free_port,
 };
@@ -242,20 +242,18 @@ impl World {
 
     /// Waits until at least that share of the inputs is taken; gives what share it is.
     pub(crate) fn reach(&mut self, inputs: u64, share: f64) -> f64 {
-        let deadline = Instant::now() + QUIESCED;
-        loop {
-            let waiting = self.waiting();
-            let progress = self.progress(inputs);
-            if let Some(progress) = progress.filter(|progress| *progress >= share) {
-                return progress;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{share} of the records not taken in {QUIESCED:?}, but {progress:?}: {waiting:#?}\n{}",
-                self.logs()
-            );
-            std::thread::sleep(crate::harness::service::POLL);
-        }
+        let look = |world: &mut Self| {
+            world.alive();
+            world.progress(inputs).filter(|progress| *progress >= share)
+        };
+        await_of(self, QUIESCED, look, |world| {
+            let progress = world.progress(inputs);
+            let waiting = world.waiting();
+            format!(
+                "{share} of the records are taken, but {progress:?}: {waiting:#?}\n{}",
+                world.logs()
+            )
+        })
     }
 
     /// What the running processes and the broker said last.
@@ -273,32 +271,37 @@ impl World {
     /// Waits until nothing is left to do anywhere: every running process says so twice in a row, since what one
     /// publishes last is another's input.
     pub(crate) fn await_quiesced(&mut self) {
-        let deadline = Instant::now() + QUIESCED;
         let mut agreed = 0;
-        while agreed < 2 {
-            let waiting: Vec<String> = self.waiting();
-            agreed = if waiting.is_empty() { agreed + 1 } else { 0 };
-            assert!(
-                Instant::now() < deadline,
-                "not quiesced in {QUIESCED:?}: {waiting:#?}\n{}",
-                self.logs()
-            );
-            if !waiting.is_empty() {
-                std::thread::sleep(crate::harness::service::POLL);
+        let look = |world: &mut Self| {
+            agreed = if world.waiting().is_empty() {
+                agreed + 1
+            } else {
+                0
+            };
+            (agreed == 2).then_some(())
+        };
+        await_of(self, QUIESCED, look, |world| {
+            let waiting = world.waiting();
+            format!("quiesced: {waiting:#?}\n{}", world.logs())
+        });
+    }
+
+    /// Panics if a process ended that nobody stopped.
+    fn alive(&mut self) {
+        for (name, node) in &mut self.nodes {
+            if let Some(process) = &mut node.process
+                && let Some(status) = process.ended()
+            {
+                panic!("{name} ended ({status}):\n{}", process.log());
             }
         }
     }
 
     fn waiting(&mut self) -> Vec<String> {
+        self.alive();
         let mut waiting = Vec::new();
         let mut tasks = 0;
-        for (name, node) in &mut self.nodes {
-            let Some(process) = &mut node.process else {
-                continue;
-            };
-            if let Some(status) = process.ended() {
-                panic!("{name} ended ({status}):\n{}", process.log());
-            }
+        for (name, node) in self.nodes.iter().filter(|(_, node)| node.process.is_some()) {
             match get(&format!("http://{}/readyz?quiesced", node.listen)) {
                 Ok((200, body)) => {
                     let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();

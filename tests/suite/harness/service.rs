@@ -169,12 +169,26 @@ pub(crate) fn await_until<T>(
     within: Duration,
     mut probe: impl FnMut() -> Option<T>,
 ) -> T {
+    await_of(&mut (), within, |()| probe(), |()| what.to_owned())
+}
+
+/// The same of something that changes as it is looked at, and that says in the end what is missing.
+pub(crate) fn await_of<S, T>(
+    of: &mut S,
+    within: Duration,
+    mut probe: impl FnMut(&mut S) -> Option<T>,
+    missing: impl FnOnce(&mut S) -> String,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(found) = probe() {
+        if let Some(found) = probe(of) {
             return found;
         }
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "not within {within:?}: {}",
+            missing(of)
+        );
         std::thread::sleep(POLL);
     }
 }
