@@ -209,6 +209,35 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
     accounts_problems(&config.accounts, &mut add);
     let sources = &config.sources;
     regions("sources.regions", &sources.regions, &mut add);
+    intervals(sources, &mut add);
+    if let Some(costs) = &sources.costs {
+        costs::problems(costs, &mut add);
+    }
+    let intervals = [
+        (
+            "budgets",
+            sources.budgets.as_ref().map(|own| own.interval_ms),
+        ),
+        ("alarms", sources.alarms.as_ref().map(|own| own.interval_ms)),
+    ];
+    for (source, interval) in intervals {
+        if interval.is_some_and(|interval| !(1_000..=24 * HOUR_MS).contains(&interval)) {
+            add(
+                &format!("sources.{source}.interval_ms"),
+                format!("it is outside 1000 to {}", 24 * HOUR_MS),
+                "leave it out for the default",
+            );
+        }
+    }
+    if let Some(metrics) = &sources.metrics {
+        metrics_problems(metrics, &mut add);
+    }
+    if let Some(organization) = &sources.organization {
+        organization_problems(organization, &mut add);
+    }
+}
+
+fn intervals(sources: &Sources, add: &mut impl FnMut(&str, String, &str)) {
     for (path, value, min, usual) in [
         (
             "sources.inventory_interval_ms",
@@ -238,31 +267,6 @@ pub(super) fn problems(config: &Config, problems: &mut Vec<Problem>) {
                 usual,
             );
         }
-    }
-    if let Some(costs) = &sources.costs {
-        costs::problems(costs, &mut add);
-    }
-    let intervals = [
-        (
-            "budgets",
-            sources.budgets.as_ref().map(|own| own.interval_ms),
-        ),
-        ("alarms", sources.alarms.as_ref().map(|own| own.interval_ms)),
-    ];
-    for (source, interval) in intervals {
-        if interval.is_some_and(|interval| !(1_000..=24 * HOUR_MS).contains(&interval)) {
-            add(
-                &format!("sources.{source}.interval_ms"),
-                format!("it is outside 1000 to {}", 24 * HOUR_MS),
-                "leave it out for the default",
-            );
-        }
-    }
-    if let Some(metrics) = &sources.metrics {
-        metrics_problems(metrics, &mut add);
-    }
-    if let Some(organization) = &sources.organization {
-        organization_problems(organization, &mut add);
     }
 }
 
